@@ -1,0 +1,453 @@
+"""Reverse-mode automatic differentiation: `Tensor`, `Op`, and the walk backward over the graph that they record.
+
+An `Op` knows a formula and its derivative; applying it to tensors computes the result and, when a gradient can
+be wanted, links the result to the ops that made its inputs. `Tensor.backward()` walks these links from the last
+op to the first and multiplies by one derivative at a time (the chain rule):
+
+    gx = gy * dy/dx          "the gradient of the loss in x is the upstream gradient gy times the local derivative"
+
+Where a value was used more than once its gradients add. Three facts keep this small:
+
+- An op can only use tensors that exist already, so the order of creation is a topological order of the graph.
+- An op links to the *ops* behind its inputs, not to the input arrays. What backward needs is what the op saved,
+  nothing else stays in memory, and that is freed as soon as it has been used.
+- Gradients are plain arrays, not tensors: there is no second derivative.
+
+The arithmetic behind the operators of `Tensor` is here as well, because `a + b` must find it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import weakref
+from pathlib import Path
+
+import numpy as np
+
+from . import settings
+from .backend import device_of
+
+_PACKAGE = str(Path(__file__).parent)
+_numbers = itertools.count()
+
+
+class GraphError(RuntimeError):
+    """The graph cannot be walked: nothing to differentiate, or it was used up by an earlier backward."""
+
+
+class NonFiniteError(ArithmeticError):
+    """An operation made a NaN or an infinity (raised at debug level 2)."""
+
+
+class Tensor:
+    """An array that remembers how it was computed.
+
+    Parameters
+    ----------
+    data : float32 or float64 array, or nested lists of numbers (read as float32)
+    requires_grad : bool
+        True for what a gradient is wanted of: parameters, or an input under study.
+
+    Attributes
+    ----------
+    data : array
+        The values.
+    grad : array of the same shape, or None
+        Filled by `backward()` in leaves (tensors not made by an op) and after `retain_grad()`. Gradients of
+        repeated backward passes add up until `grad = None`. Read it, replace it, but do not write into it:
+        two tensors may share one array.
+    creator : Op or None
+        The operation that made this tensor; None for a leaf.
+
+    Raises
+    ------
+    TypeError
+        If `data` has another dtype than float32 or float64.
+    """
+
+    __slots__ = ("data", "grad", "requires_grad", "creator", "__weakref__")
+    __array_ufunc__ = None  # makes `ndarray * Tensor` call Tensor.__rmul__ instead of looping over elements
+
+    def __init__(self, data, requires_grad: bool = False):
+        if not hasattr(data, "dtype"):
+            data = np.asarray(data, dtype=np.float32)
+        if data.dtype not in (np.float32, np.float64):
+            raise TypeError(
+                f"a Tensor holds float32 or float64, got {data.dtype}; "
+                "convert first, for example with array.astype(numpy.float32)"
+            )
+        self.data = np.asarray(data) if isinstance(data, np.generic) else data
+        self.grad = None
+        self.requires_grad = requires_grad
+        self.creator: Op | None = None
+
+    shape = property(lambda self: self.data.shape, doc="Size along each axis.")
+    ndim = property(lambda self: self.data.ndim, doc="Number of axes.")
+    size = property(lambda self: self.data.size, doc="Number of elements.")
+    dtype = property(lambda self: self.data.dtype, doc="float32 or float64.")
+    device = property(lambda self: device_of(self.data), doc='"cpu" or "cuda".')
+
+    def __repr__(self) -> str:
+        made_by = f", made by {type(self.creator).__name__}" if self.creator else ""
+        return f"Tensor({np.array2string(self.data, threshold=20, precision=4)}, {self.dtype}{made_by})"
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def item(self) -> float:
+        """Return the value of a tensor with one element as a Python float."""
+        return float(self.data.item())
+
+    def numpy(self) -> np.ndarray:
+        """Return the values as a NumPy array (the same memory on the CPU, a copy from a GPU)."""
+        return self.data if self.device == "cpu" else self.data.get()
+
+    def detach(self) -> Tensor:
+        """Return a leaf with the same values (same memory) that gradients do not flow through."""
+        return Tensor(self.data)
+
+    def retain_grad(self) -> Tensor:
+        """Ask that `backward()` also keeps the gradient of this tensor, though it is not a leaf; return self."""
+        if self.creator is not None:
+            self.creator.result = weakref.ref(self)
+        return self
+
+    def backward(self, gradient=None) -> None:
+        """Add to `.grad` of every leaf behind this tensor the derivative of this tensor with respect to it.
+
+        Parameters
+        ----------
+        gradient : array of this tensor's shape, optional
+            Upstream gradient; 1 where this tensor is a single number (a loss).
+
+        Raises
+        ------
+        GraphError
+            If nothing here requires a gradient, if the graph was used up by an earlier call, or if `gradient`
+            is missing for a tensor with more than one element.
+        """
+        backward(self, gradient)
+
+    def __add__(self, other):
+        return Add.apply(self, _like(other, self))
+
+    def __radd__(self, other):
+        return Add.apply(_like(other, self), self)
+
+    def __sub__(self, other):
+        return Subtract.apply(self, _like(other, self))
+
+    def __rsub__(self, other):
+        return Subtract.apply(_like(other, self), self)
+
+    def __mul__(self, other):
+        return Multiply.apply(self, _like(other, self))
+
+    def __rmul__(self, other):
+        return Multiply.apply(_like(other, self), self)
+
+    def __truediv__(self, other):
+        return Divide.apply(self, _like(other, self))
+
+    def __rtruediv__(self, other):
+        return Divide.apply(_like(other, self), self)
+
+    def __neg__(self):
+        return Multiply.apply(self, _like(-1.0, self))
+
+    def __pow__(self, exponent: float):
+        return Power.apply(self, exponent=exponent)
+
+    def sum(self, axis=None, keepdims: bool = False) -> Tensor:
+        """Return the sum over `axis` (an int, a tuple of ints, or None for all)."""
+        return Sum.apply(self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis=None, keepdims: bool = False) -> Tensor:
+        """Return the mean over `axis` (an int, a tuple of ints, or None for all)."""
+        total = self.sum(axis, keepdims)
+        return total * (total.size / self.size)
+
+    def reshape(self, *shape) -> Tensor:
+        """Return the same elements in another shape; one size may be -1."""
+        return Reshape.apply(self, shape=shape[0] if isinstance(shape[0], tuple) else shape)
+
+
+def as_tensor(value) -> Tensor:
+    """Return `value` itself if it is a Tensor, otherwise a new leaf around it."""
+    return value if isinstance(value, Tensor) else Tensor(value)
+
+
+def _like(value, tensor: Tensor) -> Tensor:
+    """Turn the other operand into a Tensor; a plain number takes the dtype and device of `tensor`."""
+    if isinstance(value, (int, float, np.generic)):
+        return Tensor(np.full_like(tensor.data, value, shape=()))
+    return as_tensor(value)
+
+
+class Op:
+    """One differentiable operation. Subclasses write `forward` and `backward`; `apply` is how it is called.
+
+    `forward(*arrays, **options)` gets raw arrays (None for an absent optional input), may `save` what backward
+    needs, and returns a fresh array. `backward(gy)` returns one gradient per forward input, as a tuple, with
+    None where `needs_grad` is False. Neither may modify an array that it was given.
+
+    Attributes
+    ----------
+    needs_grad : tuple of bool
+        For each input, whether its gradient is wanted; known before `forward` runs.
+    saved : tuple of arrays, or None
+        What `save` kept; None once backward has used it.
+    parents : list
+        For each input: the Op that made it, the leaf Tensor itself, or None where no gradient flows.
+    created_at : str
+        "file:line" of the caller, at debug level 1 and above.
+    """
+
+    saved: tuple | None = ()
+    result: weakref.ref | None = None
+    created_at: str = ""
+
+    def forward(self, *arrays, **options):
+        """Compute the result from raw arrays."""
+        raise NotImplementedError
+
+    def backward(self, gy) -> tuple:
+        """Compute one gradient per forward input from the upstream gradient `gy`."""
+        raise NotImplementedError
+
+    def save(self, *arrays) -> None:
+        """Keep arrays for backward; nothing is kept where no gradient is wanted."""
+        if any(self.needs_grad):
+            self.saved = arrays
+
+    @property
+    def saved_bytes(self) -> int:
+        """Bytes of the arrays kept for backward."""
+        return sum(a.nbytes for a in self.saved or () if a is not None)
+
+    @classmethod
+    def apply(cls, *inputs, **options) -> Tensor:
+        """Run the op on tensors (arrays are wrapped, None passes through) and record it in the graph."""
+        tensors = [None if x is None else as_tensor(x) for x in inputs]
+        op = cls()
+        _check_alike(cls, tensors)
+        recording = settings.grad_enabled()
+        op.needs_grad = tuple(t is not None and t.requires_grad and recording for t in tensors)
+        level = settings.debug_level()
+        if level >= 1:
+            op.created_at = _caller()
+        array = op.forward(*(None if t is None else t.data for t in tensors), **options)
+        if level >= 2:
+            op.check_finite(array, "result")
+        out = Tensor(array)
+        if any(op.needs_grad):
+            op.number = next(_numbers)
+            op.shapes = [None if t is None else t.shape for t in tensors]
+            op.parents = [
+                (t.creator or t) if needed else None for t, needed in zip(tensors, op.needs_grad, strict=True)
+            ]
+            out.requires_grad, out.creator = True, op
+        return out
+
+    def where(self) -> str:
+        """Name the op and, if known, the line that created it."""
+        hint = f"created at {self.created_at}" if self.created_at else "see where with tinyunet.debug(1)"
+        return f"{type(self).__name__} ({hint})"
+
+    def check_finite(self, array, what: str) -> None:
+        """Raise `NonFiniteError` if `array` holds a NaN or an infinity."""
+        if not np.isfinite(array).all():
+            nans = int(np.isnan(array).sum())
+            infinities = int(np.isinf(array).sum())
+            raise NonFiniteError(
+                f"{what} of {self.where()} holds {nans} NaN and {infinities} infinite values "
+                f"among {array.size}; check the input's range and the learning rate"
+            )
+
+
+def _check_alike(op: type[Op], tensors: list[Tensor | None]) -> None:
+    """Require one dtype and one device among the inputs of an op."""
+    for what, mend in (("dtype", "x.data.astype(...) or model.astype(...)"), ("device", ".to(device)")):
+        found = [getattr(t, what) for t in tensors if t is not None]
+        if any(f != found[0] for f in found):
+            raise TypeError(
+                f"{op.__name__} needs all its inputs with the same {what}, got "
+                f"{', '.join(map(str, found))}; convert with {mend}"
+            )
+
+
+def _caller() -> str:
+    """Return "file:line" of the nearest stack frame outside this package."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def _ops_behind(last: Op) -> list[Op]:
+    """Return every op that `last` depends on, itself included, in the order of creation."""
+    found, waiting = {last}, [last]
+    while waiting:
+        op = waiting.pop()
+        if op.saved is None:
+            raise GraphError(
+                f"backward() has already passed {op.where()} and freed what it had saved; "
+                "compute the loss again before calling backward() again"
+            )
+        for parent in op.parents:
+            if isinstance(parent, Op) and parent not in found:
+                found.add(parent)
+                waiting.append(parent)
+    return sorted(found, key=lambda op: op.number)
+
+
+def backward(tensor: Tensor, gradient=None) -> None:
+    """Walk the graph behind `tensor` from its last op to its first; see `Tensor.backward`."""
+    if not tensor.requires_grad:
+        raise GraphError("nothing behind this tensor requires a gradient (or it was made under no_grad())")
+    if gradient is None:
+        if tensor.size != 1:
+            raise GraphError(
+                f"backward() without a gradient starts from one number, got shape {tensor.shape}; "
+                "take .sum() or .mean() first, or pass the upstream gradient"
+            )
+        gradient = tensor.data * 0 + 1
+    if gradient.shape != tensor.shape or gradient.dtype != tensor.dtype:
+        raise GraphError(
+            f"the upstream gradient must be {tensor.shape} {tensor.dtype}, got {gradient.shape} {gradient.dtype}"
+        )
+    if tensor.creator is None:
+        _accumulate(tensor, gradient)
+        return
+
+    order = _ops_behind(tensor.creator)
+    arrived = {tensor.creator: gradient}  # the gradient of each op's result, as far as it has been summed
+    watching = settings.debug_level() >= 2
+    while order:
+        op = order.pop()
+        gy = arrived.pop(op)
+        if op.result is not None and (result := op.result()) is not None:
+            _accumulate(result, gy)
+        for i, (gx, parent) in enumerate(zip(op.backward(gy), op.parents, strict=True)):
+            if parent is None:
+                continue
+            _check_gradient(op, i, gx, gy.dtype)
+            if watching:
+                op.check_finite(gx, f"gradient {i}")
+            if isinstance(parent, Tensor):
+                _accumulate(parent, gx)
+            else:
+                arrived[parent] = arrived[parent] + gx if parent in arrived else gx
+        op.saved = None
+        op.parents = []
+
+
+def _accumulate(tensor: Tensor, gradient) -> None:
+    gradient = np.asarray(gradient) if isinstance(gradient, np.generic) else gradient
+    tensor.grad = gradient if tensor.grad is None else tensor.grad + gradient
+
+
+def _check_gradient(op: Op, i: int, gx, dtype) -> None:
+    if gx is None or gx.shape != op.shapes[i] or gx.dtype != dtype:
+        got = "None" if gx is None else f"{gx.shape} {gx.dtype}"
+        raise GraphError(
+            f"backward of {op.where()} must return for input {i} a gradient {op.shapes[i]} {dtype}, got {got}"
+        )
+
+
+def unbroadcast(gradient, shape: tuple[int, ...]):
+    """Sum `gradient` over the axes along which an operand of `shape` was repeated by broadcasting."""
+    if gradient.shape == shape:
+        return gradient
+    gradient = gradient.sum(axis=tuple(range(gradient.ndim - len(shape))))
+    repeated = tuple(i for i, n in enumerate(shape) if n == 1 and gradient.shape[i] != 1)
+    return gradient.sum(axis=repeated, keepdims=True) if repeated else gradient
+
+
+class _Binary(Op):
+    """y = f(a, b) element by element with broadcasting; subclasses give the two local derivatives."""
+
+    def backward(self, gy):
+        gradients = zip(self.local_gradients(gy), self.needs_grad, self.shapes, strict=True)
+        return tuple(unbroadcast(g(), shape) if needed else None for g, needed, shape in gradients)
+
+
+class Add(_Binary):
+    """y = a + b; ga = gy, gb = gy."""
+
+    def forward(self, a, b):
+        return a + b
+
+    def local_gradients(self, gy):
+        return (lambda: gy), (lambda: gy)
+
+
+class Subtract(_Binary):
+    """y = a - b; ga = gy, gb = -gy."""
+
+    def forward(self, a, b):
+        return a - b
+
+    def local_gradients(self, gy):
+        return (lambda: gy), (lambda: -gy)
+
+
+class Multiply(_Binary):
+    """y = a b; ga = gy b, gb = gy a."""
+
+    def forward(self, a, b):
+        self.save(a, b)
+        return a * b
+
+    def local_gradients(self, gy):
+        a, b = self.saved
+        return (lambda: gy * b), (lambda: gy * a)
+
+
+class Divide(_Binary):
+    """y = a / b; ga = gy / b, gb = -gy a / b^2."""
+
+    def forward(self, a, b):
+        self.save(a, b)
+        return a / b
+
+    def local_gradients(self, gy):
+        a, b = self.saved
+        return (lambda: gy / b), (lambda: -gy * a / (b * b))
+
+
+class Power(Op):
+    """y = a^k for a constant k; ga = gy k a^(k-1)."""
+
+    def forward(self, a, *, exponent):
+        self.exponent = exponent
+        self.save(a)
+        return a**exponent
+
+    def backward(self, gy):
+        (a,) = self.saved
+        return (gy * (self.exponent * a ** (self.exponent - 1)),)
+
+
+class Sum(Op):
+    """y = sum of a over some axes; ga repeats gy along them."""
+
+    def forward(self, a, *, axis, keepdims):
+        self.shape = a.shape
+        self.kept = a.sum(axis=axis, keepdims=True).shape
+        return a.sum(axis=axis, keepdims=keepdims)
+
+    def backward(self, gy):
+        return (np.broadcast_to(gy.reshape(self.kept), self.shape),)
+
+
+class Reshape(Op):
+    """The same elements in another shape, forward and backward."""
+
+    def forward(self, a, *, shape):
+        self.shape = a.shape
+        return a.reshape(shape)
+
+    def backward(self, gy):
+        return (gy.reshape(self.shape),)

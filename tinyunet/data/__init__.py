@@ -1,0 +1,26 @@
+"""Data: toy images, image folders, normalisation, paired augmentation, splits and batches.
+
+Every dataset yields `Sample(image, mask, name)`; see `tinyunet.data.sample` for the convention.
+"""
+
+from tinyunet.data.augment import Augment
+from tinyunet.data.folder import ImageFolder
+from tinyunet.data.loader import Loader
+from tinyunet.data.normalize import Normalize
+from tinyunet.data.sample import IGNORE, DataError, Dataset, Sample
+from tinyunet.data.split import Subset, split
+from tinyunet.data.toy import Toy
+
+__all__ = [
+    "IGNORE",
+    "Augment",
+    "DataError",
+    "Dataset",
+    "ImageFolder",
+    "Loader",
+    "Normalize",
+    "Sample",
+    "Subset",
+    "Toy",
+    "split",
+]

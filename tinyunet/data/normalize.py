@@ -1,0 +1,98 @@
+"""Bringing raw intensities into the range that a network trains well on. Masks hold names of classes, not
+intensities; they are never normalised."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from tinyunet.data.sample import DataError
+
+_KINDS = ("minmax", "symmetric", "zscore", "window")
+
+
+@dataclass(frozen=True)
+class Normalize:
+    """Map the intensities of one image, each channel on its own.
+
+    With min, max, mean and std taken over the pixels of one channel of one image,
+
+        minmax      y = (x - min) / (max - min)                   in [0, 1]
+        symmetric   y = 2 (x - min) / (max - min) - 1             in [-1, 1]
+        zscore      y = (x - mean) / std                          mean 0, standard deviation 1
+        window      y = clip((x - low) / (high - low), 0, 1)      the same for every image, as in CT
+
+    A constant channel has nothing to stretch and becomes 0 (minmax, zscore) or -1 (symmetric). A zero that a
+    network pads with means black after minmax, mid-grey after symmetric, and the mean after zscore.
+
+    Parameters
+    ----------
+    kind : {"minmax", "symmetric", "zscore", "window"}
+    low, high : float
+        For "window" alone, and required there: the raw intensities that become 0 and 1.
+
+    Raises
+    ------
+    DataError
+        If the kind is unknown, low and high come with another kind than "window", or low is not below high.
+    """
+
+    kind: str = "minmax"
+    low: float | None = None
+    high: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in _KINDS:
+            raise DataError(f"unknown normalisation {self.kind!r}; expected one of {', '.join(_KINDS)}")
+        if self.kind != "window":
+            if self.low is not None or self.high is not None:
+                raise DataError(f'low and high belong to kind="window"; the kind here is {self.kind!r}')
+        elif self.low is None or self.high is None or not self.low < self.high:
+            raise DataError(f'kind="window" needs numbers low < high; got low={self.low}, high={self.high}')
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Normalise one image.
+
+        Parameters
+        ----------
+        image : (C, H, W) array of real numbers
+            Left as it is.
+
+        Returns
+        -------
+        (C, H, W) float32 array
+
+        Raises
+        ------
+        DataError
+            If the image does not have three axes, has no pixels, or holds NaN or infinity.
+        """
+        image = np.asarray(image)
+        if image.ndim != 3 or image.size == 0:
+            hint = "; use image[None] for one grey image" if image.ndim == 2 else ""
+            raise DataError(f"expected a non-empty image of shape (C, H, W), got {image.shape}{hint}")
+        x = image.astype(np.float64)  # the mean of a large float32 image would lose digits
+        bad = np.count_nonzero(~np.isfinite(x))
+        if bad:
+            raise DataError(f"{bad} of {x.size} intensities are NaN or infinite; replace them, e.g. by 0")
+        if self.kind == "window":
+            return np.clip((x - self.low) / (self.high - self.low), 0, 1).astype(np.float32)
+        lowest, highest = x.min(axis=(1, 2), keepdims=True), x.max(axis=(1, 2), keepdims=True)
+        constant = lowest == highest
+        if self.kind == "zscore":
+            std = np.where(constant, 1, x.std(axis=(1, 2), keepdims=True))
+            y = np.where(constant, 0, (x - x.mean(axis=(1, 2), keepdims=True)) / std)
+        else:
+            y = (x - lowest) / np.where(constant, 1, highest - lowest)
+            y = 2 * y - 1 if self.kind == "symmetric" else y
+        return y.astype(np.float32)
+
+    def to_dict(self) -> dict[str, str | float | None]:
+        """What a checkpoint keeps: JSON types only."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, str | float | None]) -> Normalize:
+        """The inverse of `to_dict`."""
+        return cls(**values)

@@ -1,0 +1,1 @@
+"""Cross-entropy of one score per pixel; start with op.py."""

@@ -1,0 +1,1 @@
+"""Transposed 2-D convolution; start with op.py."""

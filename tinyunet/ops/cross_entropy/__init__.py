@@ -1,0 +1,1 @@
+"""Cross-entropy of class scores; start with op.py."""

@@ -1,0 +1,1 @@
+"""Soft Dice loss; start with op.py."""

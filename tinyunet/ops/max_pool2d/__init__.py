@@ -1,0 +1,1 @@
+"""Maximum pooling; start with op.py."""

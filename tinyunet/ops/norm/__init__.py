@@ -1,0 +1,1 @@
+"""Batch and group normalisation; start with op.py."""

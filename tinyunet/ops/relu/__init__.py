@@ -1,0 +1,1 @@
+"""The rectifier; start with op.py."""

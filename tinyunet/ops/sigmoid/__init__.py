@@ -1,0 +1,1 @@
+"""The logistic function; start with op.py."""

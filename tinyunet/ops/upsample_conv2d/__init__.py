@@ -1,0 +1,1 @@
+"""The article's "deconvolution" (4.3); start with op.py."""
