@@ -4,6 +4,7 @@ from . import functional
 from .autograd import GraphError, NonFiniteError, Op, Tensor
 from .gradcheck import GradientError, check_adjoint, check_gradients
 from .ops.shapes import ShapeError
+from .nn import UNet
 from .settings import debug, no_grad, use_kernels
 
 __version__ = "0.1.0"
@@ -15,6 +16,7 @@ __all__ = [
     "Op",
     "ShapeError",
     "Tensor",
+    "UNet",
     "check_adjoint",
     "check_gradients",
     "debug",

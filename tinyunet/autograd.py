@@ -201,7 +201,7 @@ class Op:
     parents : list
         For each input: the Op that made it, the leaf Tensor itself, or None where no gradient flows.
     created_at : str
-        "file:line" of the caller, at debug level 1 and above.
+        "file:line" of the caller, and the layer if it is known, at debug level 1 and above.
     """
 
     saved: tuple | None = ()
@@ -236,7 +236,8 @@ class Op:
         op.needs_grad = tuple(t is not None and t.requires_grad and recording for t in tensors)
         level = settings.debug_level()
         if level >= 1:
-            op.created_at = _caller()
+            layer = settings.current_layer()
+            op.created_at = _caller() + (f", layer {layer}" if layer else "")
         array = op.forward(*(None if t is None else t.data for t in tensors), **options)
         if level >= 2:
             op.check_finite(array, "result")

@@ -152,9 +152,7 @@ class Scores:
     >>> print(scores.table())
     """
 
-    def __init__(
-        self, class_names: tuple[str, ...] | list[str], empty: str = "skip", background: bool = False
-    ) -> None:
+    def __init__(self, class_names: tuple[str, ...] | list[str], empty: str = "skip", background: bool = False) -> None:
         if empty not in _EMPTY:
             raise DataError(f"empty is {empty!r}; expected one of {', '.join(_EMPTY)}")
         if len(class_names) < 2:
@@ -264,14 +262,10 @@ class Scores:
             lines.append(f"{name:{width}}" + "".join(f"{cell:>9}" for cell in cells))
         low, high = self.interval("dice")
         classes = "all classes" if self.background else "the classes without background"
-        lines.append(
-            f"{len(self)} images; average over {classes}; mean Dice, 95 % interval {low:.4f}..{high:.4f}"
-        )
+        lines.append(f"{len(self)} images; average over {classes}; mean Dice, 95 % interval {low:.4f}..{high:.4f}")
         for metric in METRICS:
             missing = [
-                f"{name} {count}"
-                for name, count in zip(self.class_names, self.skipped(metric), strict=True)
-                if count
+                f"{name} {count}" for name, count in zip(self.class_names, self.skipped(metric), strict=True) if count
             ]
             if missing:
                 lines.append(f"0/0, left out of the mean {metric} (images): {', '.join(missing)}")

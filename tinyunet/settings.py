@@ -1,4 +1,4 @@
-"""The only global state of the library: three context variables, each changed for a `with` block and then restored.
+"""The only global state of the library: context variables, each changed for a `with` block and then restored.
 
 Context variables rather than module globals, so that one thread (a data loader, a server request) cannot
 switch off the gradients of another.
@@ -16,6 +16,7 @@ Rung = Literal["auto", "reference", "cpu"]
 _grad_enabled: ContextVar[bool] = ContextVar("grad_enabled", default=True)
 _kernels: ContextVar[Rung] = ContextVar("kernels", default="auto")
 _debug: ContextVar[int] = ContextVar("debug", default=0)
+_layer: ContextVar[str] = ContextVar("layer", default="")
 
 
 @contextmanager
@@ -80,3 +81,13 @@ def kernel_choice() -> Rung:
 def debug_level() -> int:
     """Return the level chosen by `debug`."""
     return _debug.get()
+
+
+def in_layer(name: str):
+    """Return a context manager in which operations belong to the layer `name` (set by `nn.Module` when debugging)."""
+    return _set(_layer, name)
+
+
+def current_layer() -> str:
+    """Return the name of the layer that is running, if it is known."""
+    return _layer.get()

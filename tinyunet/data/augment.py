@@ -52,9 +52,7 @@ class Augment:
             if not 0 < smallest <= largest < np.inf:
                 raise DataError(f"{name} is ({smallest}, {largest}); expected 0 < smallest <= largest")
 
-    def __call__(
-        self, image: np.ndarray, mask: np.ndarray, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Change one image and its mask alike.
 
         Parameters
@@ -78,9 +76,7 @@ class Augment:
         if image.ndim != 3 or image.shape[1:] != mask.shape:
             raise DataError(f"expected image (C, H, W) and mask (H, W); got {image.shape} and {mask.shape}")
         if image.dtype.kind != "f" or mask.dtype.kind != "i":
-            raise DataError(
-                f"expected a float image and a signed int mask; got {image.dtype} and {mask.dtype}"
-            )
+            raise DataError(f"expected a float image and a signed int mask; got {image.dtype} and {mask.dtype}")
         draw = rng.random(6)
         turns = int(4 * draw[2]) if self.rot90 else 0
         if mask.shape[0] != mask.shape[1]:
@@ -102,12 +98,10 @@ class Augment:
 def _log_uniform(limits: tuple[float, float], draw: float) -> float:
     """Zooming by 1/2 is as likely as by 2."""
     smallest, largest = limits
-    return smallest * (largest / smallest) ** draw
+    return float(smallest * (largest / smallest) ** draw)  # a Python float keeps the dtype of the image
 
 
-def _resample(
-    image: np.ndarray, mask: np.ndarray, angle: float, zoom: float
-) -> tuple[np.ndarray, np.ndarray]:
+def _resample(image: np.ndarray, mask: np.ndarray, angle: float, zoom: float) -> tuple[np.ndarray, np.ndarray]:
     """Rotate by `angle` (radians, counter-clockwise as displayed) and zoom, about the centre.
 
     Output pixel (i, j) looks at the input position, with (ci, cj) the centre,
@@ -121,18 +115,17 @@ def _resample(
     p = (H - 1) / 2 + i * cos + j * sin
     q = (W - 1) / 2 - i * sin + j * cos
 
-    row, column = np.rint(p).astype(np.intp), np.rint(q).astype(np.intp)
-    inside = (row >= 0) & (row < H) & (column >= 0) & (column < W)
-    nearest = mask[row.clip(0, H - 1), column.clip(0, W - 1)]
-    moved_mask = np.where(inside, nearest, mask.dtype.type(IGNORE))
-
+    inside = (p >= -0.5) & (p < H - 0.5) & (q >= -0.5) & (q < W - 0.5)
     p, q = _mirror(p, H), _mirror(q, W)
+    nearest = (p + 0.5).astype(np.intp) * W + (q + 0.5).astype(np.intp)
+    moved_mask = np.where(inside, mask.take(nearest), mask.dtype.type(IGNORE))
+
     p0, q0 = p.astype(np.intp), q.astype(np.intp)
     p1, q1 = np.minimum(p0 + 1, H - 1), np.minimum(q0 + 1, W - 1)
     a, b = (p - p0).astype(image.dtype), (q - q0).astype(image.dtype)
     flat = image.reshape(len(image), H * W)
-    top = (1 - b) * flat[:, p0 * W + q0] + b * flat[:, p0 * W + q1]
-    bottom = (1 - b) * flat[:, p1 * W + q0] + b * flat[:, p1 * W + q1]
+    top = (1 - b) * flat.take(p0 * W + q0, axis=1) + b * flat.take(p0 * W + q1, axis=1)
+    bottom = (1 - b) * flat.take(p1 * W + q0, axis=1) + b * flat.take(p1 * W + q1, axis=1)
     return (1 - a) * top + a * bottom, moved_mask
 
 
@@ -140,8 +133,9 @@ def _mirror(position: np.ndarray, length: int) -> np.ndarray:
     """Fold positions into [0, length-1], as two mirrors at the first and the last pixel would."""
     if length == 1:
         return np.zeros_like(position)
-    folded = np.abs(position) % (2 * (length - 1))
-    return np.minimum(folded, 2 * (length - 1) - folded)
+    period = 2 * (length - 1)
+    folded = position - period * np.floor(position / period)  # several times faster than position % period
+    return np.minimum(folded, period - folded)
 
 
 def _apply_gamma(image: np.ndarray, gamma: float) -> np.ndarray:

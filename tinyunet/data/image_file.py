@@ -107,17 +107,13 @@ def _opened(path: str | Path) -> Iterator[Image.Image]:
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such file") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what Pillow raises
-        raise DataError(
-            f"{path}: not a readable image ({error}). Is it complete? Export it again."
-        ) from error
+        raise DataError(f"{path}: not a readable image ({error}). Is it complete? Export it again.") from error
 
 
 def _check(path: str | Path, image: Image.Image) -> None:
     pages = getattr(image, "n_frames", 1)
     if pages > 1:
-        raise DataError(
-            f"{path}: holds {pages} pages; expected one image per file. Save the pages one by one."
-        )
+        raise DataError(f"{path}: holds {pages} pages; expected one image per file. Save the pages one by one.")
     if image.mode not in _CHANNELS:
         raise DataError(
             f"{path}: pixels of Pillow mode {image.mode} are not supported; expected grey (8 or 16 bit) or "

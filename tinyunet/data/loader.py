@@ -99,9 +99,7 @@ class Loader:
                 f"got {sample.image.shape} and {sample.mask.shape}"
             )
         if self.size is None and sample.mask.shape != self._first_size:
-            raise DataError(
-                _advise_size(self.dataset[0].name, self._first_size, sample.name, sample.mask.shape)
-            )
+            raise DataError(_advise_size(self.dataset[0].name, self._first_size, sample.name, sample.mask.shape))
         try:
             image, mask = self.normalize(sample.image), sample.mask
         except DataError as error:

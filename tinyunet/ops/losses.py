@@ -13,8 +13,8 @@ def cross_entropy_dice(
 ) -> Tensor:
     """Return cross-entropy (binary for one channel) + dice_weight * soft Dice.
 
-    Cross-entropy alone neglects rare classes; Dice alone is noisy on tiny objects, says nothing where a class is absent,
-    and gives badly calibrated probabilities. Their sum is what most of the field trains with.
+    Cross-entropy alone neglects rare classes; Dice alone is noisy on tiny objects, says nothing where a class is
+    absent, and gives badly calibrated probabilities. Their sum is what most of the field trains with.
 
     Parameters
     ----------

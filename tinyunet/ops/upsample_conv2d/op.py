@@ -1,4 +1,4 @@
-"""The article's "deconvolution" (4.3): the formula, its autograd bookkeeping, and its identity with a transposed one."""
+"""The article's "deconvolution" (4.3): the formula, its bookkeeping, and its identity with a transposed convolution."""
 
 from __future__ import annotations
 

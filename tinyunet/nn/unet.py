@@ -1,0 +1,216 @@
+"""The UNet: an encoder that sees wider and wider, a decoder that goes back to full size, and skips between them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from .. import functional as F
+from ..autograd import as_tensor
+from ..ops.shapes import ShapeError, require_4d
+from .init import Init
+from .layers import (
+    BatchNorm2d,
+    Conv2d,
+    ConvTranspose2d,
+    Dropout,
+    GroupNorm,
+    MaxPool2d,
+    ReLU,
+    UpsampleConv2d,
+    UpsampleNearest2d,
+)
+from .module import Module, Sequential
+from .summary import summarize
+
+
+class UNet(Module):
+    """Segment images of any height and width: scores of every class for every pixel.
+
+    With D = depth, level k = 1..D+1 has base_channels 2^(k-1) channels:
+
+        x -> encoder1 -> pool -> encoder2 -> ... -> pool -> encoder{D+1}
+               | skip              | skip                     | up{D+1}
+        y <- decoder1 <- decoder2 <- concat ... <- decoder{D+1} <- concat
+
+    Each encoder and decoder block is twice (convolution 3 x 3, normalisation, ReLU); decoder1 is a 1 x 1 convolution to
+    the scores. The skip is taken before the pool.
+
+    Parameters
+    ----------
+    in_channels : int
+        Channels of the image.
+    classes : int
+        Channels of the output. 1 means one foreground class, read with a sigmoid; otherwise softmax.
+    base_channels : int
+        Channels of the first level; they double from level to level.
+    depth : int
+        Number of poolings.
+    up : "transposed", "article" or "nearest"
+        How the decoder enlarges by 2: a 2 x 2 transposed convolution with stride 2; the article's 4.3 with a 3 x 3
+        kernel; or repeating pixels, without weights. The first two halve the channels as well.
+    padding : "same" or "valid"
+        "same": the output has the image's size; sizes that 2^depth does not divide are padded with edge pixels and
+        cropped back. "valid": convolutions without padding, as in the paper; the output is smaller, skips are cropped.
+    norm : "batch", "group" or None
+        Normalisation after each 3 x 3 convolution, which then has no bias. "group" uses up to 8 groups.
+    dropout : float
+        Probability of dropping a value after the two deepest encoder blocks.
+    init : "he" or "torch"
+        Starting weights.
+    seed : int or numpy.random.Generator
+        Source of the starting weights and of dropout.
+
+    Attributes
+    ----------
+    arguments : dict
+        What it was built with, so that a checkpoint can rebuild it.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, with the choices.
+
+    References
+    ----------
+    Ronneberger et al., U-Net, 2015. State names follow the article's listing (section 5).
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 1,
+        classes: int = 2,
+        base_channels: int = 32,
+        depth: int = 4,
+        *,
+        up: Literal["transposed", "article", "nearest"] = "transposed",
+        padding: Literal["same", "valid"] = "same",
+        norm: Literal["batch", "group"] | None = "batch",
+        dropout: float = 0.0,
+        init: Init = "he",
+        seed: int | np.random.Generator = 0,
+    ):
+        sizes = {"in_channels": in_channels, "classes": classes, "base_channels": base_channels, "depth": depth}
+        options = {"up": up, "padding": padding, "norm": norm, "dropout": dropout, "init": init}
+        for name, value in sizes.items():
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a positive int, got {value!r}")
+        choices = {"up": ("transposed", "article", "nearest"), "padding": ("same", "valid")}
+        choices["norm"] = ("batch", "group", None)
+        for name, allowed in choices.items():
+            if options[name] not in allowed:
+                raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {options[name]!r}")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}")
+        self.arguments = sizes | options
+        self.depth, self.padding = depth, padding
+        self.rng = np.random.default_rng(seed)
+
+        width = [base_channels * 2**k for k in range(depth + 1)]
+        for level in range(1, depth + 2):
+            block = self._block(in_channels if level == 1 else width[level - 2], width[level - 1])
+            if dropout and level >= depth:
+                block = Sequential(*(layer for _, layer in block.named_children()), Dropout(dropout, rng=self.rng))
+            setattr(self, f"encoder{level}", block)
+        self.pool = MaxPool2d(2)
+        for level in range(depth + 1, 1, -1):
+            deep, wide = width[level - 1], width[level - 2]
+            setattr(self, f"up{level}", self._enlarge(deep, wide))
+            joined = wide + (deep if up == "nearest" else wide)
+            setattr(self, f"decoder{level}", self._block(joined, wide))
+        self.decoder1 = Conv2d(base_channels, classes, 1, init=init, rng=self.rng)
+
+    def _block(self, in_channels: int, out_channels: int) -> Sequential:
+        norm, init, layers = self.arguments["norm"], self.arguments["init"], []
+        pad = 1 if self.padding == "same" else 0
+        for channels in (in_channels, out_channels):
+            bias = norm is None  # normalisation subtracts the mean, and a bias with it
+            layers.append(Conv2d(channels, out_channels, 3, padding=pad, bias=bias, init=init, rng=self.rng))
+            if norm == "batch":
+                layers.append(BatchNorm2d(out_channels))
+            elif norm == "group":
+                layers.append(GroupNorm(int(np.gcd(8, out_channels)), out_channels))
+            layers.append(ReLU())
+        return Sequential(*layers)
+
+    def _enlarge(self, in_channels: int, out_channels: int) -> Module:
+        up, init = self.arguments["up"], self.arguments["init"]
+        if up == "transposed":
+            return ConvTranspose2d(in_channels, out_channels, 2, stride=2, init=init, rng=self.rng)
+        if up == "article":
+            return UpsampleConv2d(in_channels, out_channels, 3, scale=2, init=init, rng=self.rng)
+        return UpsampleNearest2d(2)
+
+    def forward(self, x):
+        """Return scores (N, classes, OH, OW) of images x (N, in_channels, H, W)."""
+        x = as_tensor(x)
+        require_4d(x)
+        if x.shape[1] != self.arguments["in_channels"]:
+            raise ShapeError(
+                f"this UNet takes images with {self.arguments['in_channels']} channels, got x of shape {x.shape}; "
+                f"convert the images or build it with in_channels={x.shape[1]}"
+            )
+        H, W = x.shape[2:]
+        missing = self.next_size(H) - H, self.next_size(W) - W
+        if self.padding == "valid" and any(missing):
+            raise ShapeError(
+                f"an unpadded UNet of depth {self.depth} cannot take images of {H} x {W}; the next size that it takes "
+                f"is {H + missing[0]} x {W + missing[1]} (pad the image, or use padding='same')"
+            )
+        margins = (missing[0] // 2, missing[0] - missing[0] // 2, missing[1] // 2, missing[1] - missing[1] // 2)
+        if any(margins):
+            x = F.pad(x, margins, mode="edge")
+
+        skips = []
+        for level in range(1, self.depth + 1):
+            x = getattr(self, f"encoder{level}")(x)
+            skips.append(x)
+            x = self.pool(x)
+        x = getattr(self, f"encoder{self.depth + 1}")(x)
+        for level in range(self.depth + 1, 1, -1):
+            x = getattr(self, f"up{level}")(x)
+            x = F.concat([x, _crop_to(skips.pop(), x.shape)])
+            x = getattr(self, f"decoder{level}")(x)
+        y = self.decoder1(x)
+        return F.crop(y, margins) if any(margins) else y
+
+    @property
+    def border(self) -> int:
+        """Rows (and columns) by which the output is smaller than the image: 0 with padding "same"."""
+        return 0 if self.padding == "same" else 12 * 2**self.depth - 8
+
+    def next_size(self, size: int) -> int:
+        """Return the smallest height or width, at least `size`, that halves evenly at every pooling."""
+        step = 2**self.depth
+        if self.padding == "same":
+            return -(-size // step) * step
+        # Every level takes 4 pixels in each of its two blocks; the output must keep at least one pixel.
+        offset = 4 * (step - 1)
+        deepest = max(-(-(size - offset) // step), -(-(self.border + 1 - offset) // step))
+        return deepest * step + offset
+
+    @classmethod
+    def article(cls, in_channels: int = 1, classes: int = 1, **options) -> UNet:
+        """Build the article's network (its listing, repaired): 7,781,761 parameters for 1 -> 1 channels.
+
+        The listing runs for no input size: it pools in the decoder, joins maps of different size, and nothing enlarges.
+        Repaired, the pools stand between the encoder blocks, skips are taken before them, and the decoder repeats
+        pixels before each join. Every parameter keeps its name and shape.
+        """
+        return cls(in_channels, classes, 64, 3, **{"up": "nearest", "norm": None, "init": "torch"} | options)
+
+    @classmethod
+    def paper(cls, in_channels: int = 1, classes: int = 2, **options) -> UNet:
+        """Build the paper's network: five levels up to 1024 channels, unpadded, 572 x 572 -> 388 x 388."""
+        return cls(in_channels, classes, 64, 4, **{"padding": "valid", "norm": None, "dropout": 0.5} | options)
+
+    def summary(self, height: int = 256, width: int | None = None) -> str:
+        """Return a table of the layers for one image: output shape, parameters, receptive field, bytes."""
+        return summarize(self, (1, self.arguments["in_channels"], height, width or height))
+
+
+def _crop_to(x, shape):
+    """Cut the middle out of x, to the height and width of `shape`."""
+    H, W = x.shape[2] - shape[2], x.shape[3] - shape[3]
+    return F.crop(x, (H // 2, H - H // 2, W // 2, W - W // 2)) if H or W else x
