@@ -1,10 +1,12 @@
 """tinyunet: from a formula to a trained UNet, with no black box between."""
 
+from __future__ import annotations
+
 from . import functional
 from .autograd import GraphError, NonFiniteError, Op, Tensor
 from .gradcheck import GradientError, check_adjoint, check_gradients
+from .nn import Module, Parameter, UNet
 from .ops.shapes import ShapeError
-from .nn import UNet
 from .settings import debug, no_grad, use_kernels
 
 __version__ = "0.1.0"
@@ -12,8 +14,10 @@ __version__ = "0.1.0"
 __all__ = [
     "GradientError",
     "GraphError",
+    "Module",
     "NonFiniteError",
     "Op",
+    "Parameter",
     "ShapeError",
     "Tensor",
     "UNet",
@@ -21,6 +25,25 @@ __all__ = [
     "check_gradients",
     "debug",
     "functional",
+    "load",
     "no_grad",
+    "resume",
+    "train",
     "use_kernels",
 ]
+
+
+def load(path):
+    """Load a trained network; see `tinyunet.inference.Segmenter.load`."""
+    from .inference import Segmenter
+
+    return Segmenter.load(path)
+
+
+def __getattr__(name: str):
+    # Training needs numba and tqdm, which take longer to import than all the rest.
+    if name in ("train", "resume"):
+        from . import training
+
+        return getattr(training, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -16,11 +16,13 @@ A score is 0/0 where a class is absent and (rightly) not predicted. What that me
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
 import numpy as np
 
 from tinyunet.data.sample import IGNORE, DataError
+from tinyunet.files import write_whole
 
 _EMPTY = {"skip": np.nan, "one": 1.0, "zero": 0.0}
 
@@ -280,13 +282,14 @@ class Scores:
         tp, fp, fn = _hits_and_misses(counts)
         tn = counts.sum((1, 2))[:, None] - tp - fp - fn
         scores = [self.per_image(metric) for metric in METRICS]
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["image", "class", "tp", "fp", "fn", "tn", *METRICS])
-            for n, image in enumerate(self.names):
-                for k, name in enumerate(self.class_names):
-                    values = ("" if np.isnan(score[n, k]) else f"{score[n, k]:.6f}" for score in scores)
-                    writer.writerow([image, name, tp[n, k], fp[n, k], fn[n, k], tn[n, k], *values])
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["image", "class", "tp", "fp", "fn", "tn", *METRICS])
+        for n, image in enumerate(self.names):
+            for k, name in enumerate(self.class_names):
+                values = ("" if np.isnan(score[n, k]) else f"{score[n, k]:.6f}" for score in scores)
+                writer.writerow([image, name, tp[n, k], fp[n, k], fn[n, k], tn[n, k], *values])
+        write_whole(path, text.getvalue())
 
 
 def _metric(name: str):

@@ -70,13 +70,15 @@ class Loader:
         """Batches in an epoch."""
         return -(-len(self.dataset) // self.batch_size)
 
-    def epoch(self, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """All batches of one epoch.
+    def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """All batches of one epoch, or those that a stopped run has still to see.
 
         Parameters
         ----------
         epoch : int
             0, 1, 2, ...
+        first_batch : int
+            Batches before this one are passed over; the others are what they would have been.
 
         Yields
         ------
@@ -86,7 +88,7 @@ class Loader:
         order = np.arange(len(self.dataset))
         if self.shuffle:
             np.random.default_rng([self.seed, epoch, _ORDER]).shuffle(order)
-        for start in range(0, len(order), self.batch_size):
+        for start in range(first_batch * self.batch_size, len(order), self.batch_size):
             pairs = [self._prepare(int(index), epoch) for index in order[start : start + self.batch_size]]
             images, masks = zip(*pairs, strict=True)
             yield np.stack(images), np.stack(masks)

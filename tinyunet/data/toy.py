@@ -56,15 +56,15 @@ class Toy:
         seed: int = 0,
         noise: float = 0.06,
     ) -> None:
-        if kind not in _KINDS:
-            raise DataError(f"unknown kind {kind!r}; expected one of {', '.join(_KINDS)}")
+        if kind not in KINDS:
+            raise DataError(f"unknown kind {kind!r}; expected one of {', '.join(KINDS)}")
         if count < 1 or min(size) < 32 or seed < 0 or noise < 0:
             raise DataError(
                 "expected count >= 1, size >= (32, 32), seed >= 0 and noise >= 0; "
                 f"got count={count}, size={tuple(size)}, seed={seed}, noise={noise}"
             )
         self.kind, self.count, self.size, self.seed, self.noise = kind, count, tuple(size), seed, noise
-        self._draw, self.class_names = _KINDS[kind]
+        self._draw, self.class_names = KINDS[kind]
         self.mask_values = tuple(range(len(self.class_names)))
         self._cache = SampleCache()
 
@@ -92,7 +92,7 @@ def _acquire(rng: np.random.Generator, clean: np.ndarray, noise: float) -> np.nd
     return np.rint(255 * image.clip(0, 1)).astype(np.float32)
 
 
-_KINDS: dict[str, tuple[Callable[[np.random.Generator, tuple[int, int]], scenes.Scene], tuple[str, ...]]] = {
+KINDS: dict[str, tuple[Callable[[np.random.Generator, tuple[int, int]], scenes.Scene], tuple[str, ...]]] = {
     "tumour": (scenes.tumour, ("background", "tumour")),
     "organ": (scenes.organ, ("background", "organ")),
     "lesion": (scenes.lesion, ("background", "lesion")),

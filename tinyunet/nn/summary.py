@@ -52,8 +52,10 @@ def summarize(model: Module, input_shape: tuple[int, int, int, int]) -> str:
     table = [("layer", "kind", "output", "parameters", "field", "bytes")]
     table += [(n, k, " x ".join(map(str, s)), f"{p:,}", str(f), readable_bytes(b)) for n, k, s, p, f, b in rows]
     widths = [max(len(row[i]) for row in table) for i in range(6)]
-    lines = ["  ".join(c.ljust(w) if i < 3 else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths, strict=True)))
-             for r in table]
+    lines = [
+        "  ".join(c.ljust(w) if i < 3 else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths, strict=True)))
+        for r in table
+    ]
     lines.insert(1, "-" * len(lines[0]))
     weights = sum(p.data.nbytes for p in model.parameters())
     lines.append(

@@ -28,9 +28,7 @@ class ConvTranspose2d(Op):
         return gx, gw, gb
 
 
-def conv_transpose2d(
-    x, w, b=None, *, stride: Pair = 1, padding: Pair = 0, output_padding: Pair = 0
-) -> Tensor:
+def conv_transpose2d(x, w, b=None, *, stride: Pair = 1, padding: Pair = 0, output_padding: Pair = 0) -> Tensor:
     """Stamp each input pixel, times the kernel, onto a larger image: the adjoint (not the inverse) of conv2d.
 
         y[n,o,p,q]  = b[o] + sum x[n,c,i,j] w[c,o,u,v]   over c and the (i,j,u,v) with

@@ -1,0 +1,82 @@
+"""From the word that a user types ("tumour", or a folder) to the three data sets of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from .folder import ImageFolder
+from .sample import DataError, Dataset
+from .split import split
+from .toy import KINDS, Toy
+
+
+class Sources(NamedTuple):
+    """The data sets of a run; each image is in exactly one of them.
+
+    Attributes
+    ----------
+    train : Dataset
+    validation : Dataset or None
+        For choosing the best epoch.
+    test : Dataset or None
+        For the score that is reported; touched once, at the end.
+    text : str
+        What was found, for people.
+    """
+
+    train: Dataset
+    validation: Dataset | None
+    test: Dataset | None
+    text: str
+
+
+def open_sources(
+    data: str | Path, *, validation: float = 0.2, seed: int = 0, channels: int | None = None, toy_size: int = 96
+) -> Sources:
+    """Open toy data or an image folder, and divide it.
+
+    Parameters
+    ----------
+    data : str or path
+        The kind of toy data, or a folder with `images/` and `masks/`, or with `train/` and `test/` that hold them. A
+        folder that is not divided gives a fifth of its images to the test set.
+    validation : float
+        Share of the training images that are held out, from 0 (none) to below 1.
+    seed : int
+        Which images are held out; for toy data also which images there are.
+    channels : 1, 3 or None
+        As in `ImageFolder`.
+    toy_size : int
+        Height and width of toy images.
+
+    Raises
+    ------
+    DataError
+        As `ImageFolder`, or if the share is out of range or leaves nothing.
+    """
+    if not 0 <= validation < 1:
+        raise DataError(f"the validation share must be at least 0 and below 1, got {validation}")
+    if str(data) in KINDS and not Path(data).exists():
+        size = (toy_size, toy_size)
+        whole: Dataset = Toy(str(data), 200, size, seed)
+        test: Dataset | None = Toy(str(data), 40, size, seed + 1)
+        names = ", ".join(whole.class_names)
+        text = f"toy {data}: 200 images to train and validate, 40 to test, {toy_size}x{toy_size}; classes {names}"
+    else:
+        root = Path(data)
+        if not root.exists():
+            kinds = ", ".join(KINDS)
+            raise DataError(f"there is no folder {root}, and it is no kind of toy data ({kinds})")
+        if (root / "train").is_dir():
+            whole = ImageFolder(root, "train", channels=channels)
+            text, test = whole.describe(), None
+            if (root / "test").is_dir():
+                test = ImageFolder(root, "test", mask_values=whole.mask_values, channels=whole.channels)
+                text += "\n" + test.describe()
+        else:
+            folder = ImageFolder(root, channels=channels)
+            text = folder.describe()
+            whole, test = split(folder, 0.2, seed)
+    train, held_out = split(whole, validation, seed) if validation else (whole, None)
+    return Sources(train, held_out, test, text)

@@ -1,0 +1,132 @@
+"""Figures: training curves, and predictions beside the truth. matplotlib is imported only when one is drawn.
+
+Colours are those of Okabe and Ito (2008), which most colour-blind readers can tell apart, and mean the same everywhere.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .data.sample import IGNORE
+from .files import write_whole
+
+CLASS_COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#F0E442", "#0072B2", "#D55E00")
+RIGHT, EXTRA, MISSED = "#009E73", "#D55E00", "#56B4E9"
+
+
+def new_figure(width: float, height: float):
+    """Return a matplotlib figure of this size in inches that belongs to no window and needs no screen."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save_figure(figure, path: str | Path) -> None:
+    """Write a figure as PNG, whole or not at all."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    write_whole(path, buffer.getvalue())
+
+
+def curves(history: Sequence[dict]):
+    """Draw loss, validation Dice and learning rate against the epoch.
+
+    Parameters
+    ----------
+    history : sequence of dict
+        The rows of `Trainer.history`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    panels = [("training loss", {"loss": "#0072B2"})]
+    if "dice_mean" in history[0]:
+        panels.append(("validation Dice", {"dice_mean": "#009E73", "dice_pooled": "#E69F00"}))
+    panels.append(("learning rate", {"lr": "#555555"}))
+    figure = new_figure(4.2 * len(panels), 3.2)
+    epochs = [row["epoch"] for row in history]
+    for axes, (title, lines) in zip(figure.subplots(1, len(panels)), panels, strict=True):
+        for name, colour in lines.items():
+            axes.plot(epochs, [row[name] for row in history], color=colour, marker=".", label=name.replace("_", ", "))
+        axes.set(title=title, xlabel="epoch")
+        axes.grid(alpha=0.25)
+        if len(lines) > 1:
+            axes.legend()
+            axes.set_ylim(top=1)
+    return figure
+
+
+def paint(image: np.ndarray, labels: np.ndarray, colours: Sequence[str] = CLASS_COLOURS, alpha: float = 0.5):
+    """Return an RGB picture of an image with every class but the background tinted.
+
+    Parameters
+    ----------
+    image : (C, H, W) array
+        Any range; one channel is shown grey, three as RGB, of other numbers the first.
+    labels : (H, W) int array
+        Class indices; 0 and `IGNORE` are not tinted.
+    colours : sequence of str
+        Colours of class 1, 2, ..., repeated if there are more.
+    alpha : float
+        Strength of the tint.
+
+    Returns
+    -------
+    (H, W, 3) float array in [0, 1]
+    """
+    from matplotlib.colors import to_rgb
+
+    shown = image if len(image) == 3 else image[:1]
+    low, high = float(shown.min()), float(shown.max())
+    picture = np.repeat((shown - low) / ((high - low) or 1), 3 // len(shown), axis=0).transpose(1, 2, 0)
+    for k in range(1, int(labels.max(initial=0)) + 1):
+        where = labels == k
+        picture[where] = (1 - alpha) * picture[where] + alpha * np.array(to_rgb(colours[(k - 1) % len(colours)]))
+    return picture
+
+
+def overlays(rows: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray]], class_names: Sequence[str]):
+    """Draw image, truth, prediction and errors of several samples, one row each.
+
+    Parameters
+    ----------
+    rows : sequence of (title, image, truth, prediction)
+        image (C, H, W); truth and prediction (H, W) class indices.
+    class_names : sequence of str
+        Background first.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    from matplotlib.patches import Patch
+
+    figure = new_figure(11, 2.75 * len(rows) + 0.5)
+    for (title, image, truth, prediction), axes in zip(rows, figure.subplots(len(rows), 4, squeeze=False), strict=True):
+        # 1 right, 2 predicted but wrong, 3 missed; what is a class in both but not the same one is 2
+        errors = np.where((prediction > 0) & (prediction == truth), 1, 0)
+        errors[(prediction > 0) & (prediction != truth)] = 2
+        errors[(prediction == 0) & (truth > 0)] = 3
+        errors[truth == IGNORE] = 0
+        pictures = (
+            paint(image, np.zeros_like(truth)),
+            paint(image, truth),
+            paint(image, prediction),
+            paint(image, errors, (RIGHT, EXTRA, MISSED), alpha=0.65),
+        )
+        for a, picture in zip(axes, pictures, strict=True):
+            a.imshow(picture, interpolation="nearest")
+            a.set(xticks=[], yticks=[])
+        axes[0].set_ylabel(title, fontsize=9)
+    for a, heading in zip(figure.axes[:4], ("image", "truth", "prediction", "errors"), strict=True):
+        a.set_title(heading)
+    colours = [CLASS_COLOURS[k % len(CLASS_COLOURS)] for k in range(len(class_names) - 1)]
+    key = [Patch(color=c, label=name) for c, name in zip(colours, class_names[1:], strict=True)]
+    key += [Patch(color=RIGHT, label="right"), Patch(color=EXTRA, label="wrong"), Patch(color=MISSED, label="missed")]
+    figure.legend(handles=key, loc="outside lower center", ncols=len(key), frameon=False)
+    return figure

@@ -1,0 +1,7 @@
+"""Training: `train` is the whole run from data to report; `Trainer` is the loop in it."""
+
+from ..checkpoint import CheckpointError
+from .run import Result, Settings, resume, train
+from .trainer import Trainer
+
+__all__ = ["CheckpointError", "Result", "Settings", "Trainer", "resume", "train"]
