@@ -1,8 +1,14 @@
 """What the tests of the core share."""
 
+import os
+
 import pytest
 
-from tinyunet import use_kernels
+# A tiny kernel is over sooner than its threads meet. Where other programs keep the cores busy, threads that wait by
+# spinning make it a hundred times slower. OpenMP reads this when numba first starts it.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+from tinyunet import use_kernels  # noqa: E402
 
 
 @pytest.fixture(params=["reference", "cpu"])

@@ -19,6 +19,7 @@ The arithmetic behind the operators of `Tensor` is here as well, because `a + b`
 from __future__ import annotations
 
 import itertools
+import os
 import sys
 import weakref
 from pathlib import Path
@@ -28,7 +29,7 @@ import numpy as np
 from . import settings
 from .backend import device_of
 
-_PACKAGE = str(Path(__file__).parent)
+_PACKAGE = str(Path(__file__).parent) + os.sep
 _numbers = itertools.count()
 
 
@@ -157,7 +158,7 @@ class Tensor:
         return Multiply.apply(self, _like(-1.0, self))
 
     def __pow__(self, exponent: float):
-        return Power.apply(self, exponent=exponent)
+        return Power.apply(self, exponent=float(exponent))  # a NumPy number could change the dtype
 
     def sum(self, axis=None, keepdims: bool = False) -> Tensor:
         """Return the sum over `axis` (an int, a tuple of ints, or None for all)."""
@@ -313,7 +314,7 @@ def backward(tensor: Tensor, gradient=None) -> None:
                 f"backward() without a gradient starts from one number, got shape {tensor.shape}; "
                 "take .sum() or .mean() first, or pass the upstream gradient"
             )
-        gradient = tensor.data * 0 + 1
+        gradient = np.ones_like(tensor.data)
     if gradient.shape != tensor.shape or gradient.dtype != tensor.dtype:
         raise GraphError(
             f"the upstream gradient must be {tensor.shape} {tensor.dtype}, got {gradient.shape} {gradient.dtype}"
@@ -345,8 +346,8 @@ def backward(tensor: Tensor, gradient=None) -> None:
 
 
 def _accumulate(tensor: Tensor, gradient) -> None:
-    gradient = np.asarray(gradient) if isinstance(gradient, np.generic) else gradient
-    tensor.grad = gradient if tensor.grad is None else tensor.grad + gradient
+    total = gradient if tensor.grad is None else tensor.grad + gradient
+    tensor.grad = np.asarray(total) if isinstance(total, np.generic) else total
 
 
 def _check_gradient(op: Op, i: int, gx, dtype) -> None:

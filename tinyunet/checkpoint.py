@@ -31,7 +31,7 @@ def write_checkpoint(path: str | Path, arrays: dict[str, np.ndarray], descriptio
     from safetensors.numpy import save
 
     header = {_KEY: json.dumps({"format": _FORMAT} | description)}
-    write_whole(path, save({name: np.ascontiguousarray(a) for name, a in arrays.items()}, metadata=header))
+    write_whole(path, save({name: np.asarray(a, order="C") for name, a in arrays.items()}, metadata=header))
 
 
 def read_checkpoint(path: str | Path) -> tuple[dict[str, np.ndarray], dict]:

@@ -53,8 +53,8 @@ def _parser() -> argparse.ArgumentParser:
 
     predict = commands.add_parser("predict", help="segment images with a trained network", formatter_class=style)
     predict.description = (
-        "Write two files per image: labels/NAME.png holds the mask values of the training masks (they may look black in a "
-        "viewer if those are small), views/NAME.png the image with the classes tinted, for looking at."
+        "Write two files per image: labels/NAME.png holds the mask values of the training masks (it may look black in "
+        "a viewer if those are small), views/NAME.png the image with the classes tinted, for looking at."
     )
     predict.set_defaults(run=_predict)
     predict.add_argument("model", help="checkpoint, or the folder of a run")

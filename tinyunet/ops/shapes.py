@@ -19,10 +19,10 @@ def pair(value: Pair, name: str, least: int) -> tuple[int, int]:
     ShapeError
         If it is not an int or two ints, or one of them is below `least`.
     """
-    both = (value, value) if isinstance(value, int) else tuple(value)
+    both = value if isinstance(value, (tuple, list)) else (value, value)
     if len(both) != 2 or not all(isinstance(k, int) and k >= least for k in both):
         raise ShapeError(f"{name} must be an int or a pair of ints, each at least {least}, got {value!r}")
-    return both
+    return tuple(both)
 
 
 def require_4d(x, what: str = "x") -> None:

@@ -50,7 +50,7 @@ class Adam(Optimizer):
         super().__init__(parameters, lr)
         if not all(0 <= beta < 1 for beta in betas) or eps <= 0 or weight_decay < 0:
             raise ValueError(
-                f"betas must be in [0, 1), eps positive and weight_decay not negative, got {betas}, {eps}, {weight_decay}"
+                f"betas must be in [0, 1), eps above 0 and weight_decay at least 0, got {betas}, {eps}, {weight_decay}"
             )
         self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
 

@@ -14,7 +14,6 @@ from ..data.source import Sources, open_sources
 from ..inference import Segmenter
 from ..metrics import Scores
 from ..nn import UNet
-from ..ops.jit import announce_compilation
 from ..optim import SGD, Adam, AdamW, Constant, Cosine, Poly, Step
 from . import report
 from .trainer import Trainer
@@ -219,6 +218,8 @@ def _run(chosen: Settings, sources: Sources, folder: Path, saved: tuple | None, 
         parts = {"train": sources.train, "validate": sources.validation, "test": sources.test}
         counts = ", ".join(f"{len(part)} to {name}" for name, part in parts.items() if part is not None)
         say(f"{segmenter.model.parameter_count():,} parameters; images: {counts}; results go to {folder}")
+    from ..ops.jit import announce_compilation  # imports numba, which `tinyunet train --help` can do without
+
     try:
         with announce_compilation():
             trainer.fit(chosen.epochs)

@@ -1,4 +1,4 @@
-"""Average pooling on the CPU: one numba pass per direction, a plane (n, c) per iteration; backward gathers."""
+"""Average pooling on the CPU: one numba pass per direction, a plane (n, c) per iteration."""
 
 import numpy as np
 from numba import prange
@@ -25,20 +25,17 @@ def _forward(x, KH, KW, SH, SW, PH, PW, y):
 
 @kernel
 def _backward(gy, KH, KW, SH, SW, PH, PW, gx):
-    planes, H, W = gx.shape
-    _, OH, OW = gy.shape
+    _, H, W = gx.shape
+    planes, OH, OW = gy.shape
     share = gx.dtype.type(1) / (KH * KW)
-    zero = gx.dtype.type(0)
     for plane in prange(planes):
-        for p in range(H):
-            i_first, i_last = max(0, (p + PH - KH + SH) // SH), min(OH - 1, (p + PH) // SH)
-            for q in range(W):
-                j_first, j_last = max(0, (q + PW - KW + SW) // SW), min(OW - 1, (q + PW) // SW)
-                total = zero
-                for i in range(i_first, i_last + 1):
-                    for j in range(j_first, j_last + 1):
-                        total += gy[plane, i, j]
-                gx[plane, p, q] = share * total  # (2)
+        gx[plane] = 0
+        for i in range(OH):
+            for j in range(OW):
+                top, left = i * SH - PH, j * SW - PW
+                for p in range(max(0, top), min(H, top + KH)):
+                    for q in range(max(0, left), min(W, left + KW)):
+                        gx[plane, p, q] += share * gy[plane, i, j]  # (2)
 
 
 def forward(x, g):

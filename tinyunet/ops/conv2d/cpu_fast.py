@@ -75,7 +75,17 @@ def _tilings(N: int, OH: int, OW: int, limit: int):
         yield Tiling(groups, chunks, width, segments, per_tile, tiles, columns, columns + LANES)
 
 
-def convolve(x, w, b, PH, PW, OH, OW, flip=False):
+def forward(x, w, b, g):
+    """Compute y by equation (1)."""
+    return _run(x, w, b, g.PH, g.PW, g.OH, g.OW, flip=False)
+
+
+def backward_input(gy, w, g):
+    """Compute gx by equation (2), a convolution that pads so much that its result has the size of x."""
+    return _run(gy, w, None, 2 - g.PH, 2 - g.PW, g.H, g.W, flip=True)
+
+
+def _run(x, w, b, PH, PW, OH, OW, flip):
     """Convolve x (N, C, H, W) with w (O, C, 3, 3), or with w (C, O, 3, 3) flipped; b may be None."""
     x, w = np.ascontiguousarray(x), np.ascontiguousarray(w)
     N, C = x.shape[:2]
@@ -99,11 +109,9 @@ def convolve(x, w, b, PH, PW, OH, OW, flip=False):
     return y
 
 
-def weight_gradient(gy, x, PH, PW):
-    """Gradient with respect to w (O, C, 3, 3), from gy (N, O, OH, OW) and x (N, C, H, W)."""
-    gy, x = np.ascontiguousarray(gy), np.ascontiguousarray(x)
-    N, O, OH, OW = gy.shape
-    C = x.shape[1]
+def backward_weight(gy, x, g):
+    """Compute gw by equation (3)."""
+    N, C, O = g.N, g.C, g.O
     O_part = min(-(-O // LANES) * LANES, 32)  # a job's output channels
     C_part = -(-C // (-(-C // 32) * LANES)) * LANES  # input channels at a time: one lifted row fits the L1 cache
     O_parts, C_parts = -(-O // O_part), -(-C // C_part)
@@ -113,10 +121,10 @@ def weight_gradient(gy, x, PH, PW):
     def cost(t):
         return (t.columns + 8) / t.per_tile * max(1, sums / t.tiles)
 
-    t = min(_tilings(N, OH, OW, limit), key=cost)
+    t = min(_tilings(N, g.OH, g.OW, limit), key=cost)
     sums = min(sums, t.tiles)
     partial = np.empty((sums, O_parts * O_part // 4, 6, C_parts, 12 * C_part), np.float32)
-    _weight_gradient(gy, x, PH, PW, t, O_part, C_part, partial)
+    _weight_gradient(np.ascontiguousarray(gy), np.ascontiguousarray(x), g.PH, g.PW, t, O_part, C_part, partial)
     gw = np.empty((O, C, 3, 3), np.float32)
     _lower_weight(partial.reshape(sums, -1, 6, C_parts, 4, 3 * C_part), gw)
     return gw
@@ -160,7 +168,7 @@ def _weight_gradient_part(gy, x, PH, PW, t, first, last, o0, C_part, partial):
     """Sum over the tiles first .. last, for the output channels from o0 on that `partial` has room for."""
     O, C = gy.shape[1], x.shape[1]
     O_part, square = 4 * len(partial), LANES * t.row
-    planar = np.empty(6 * square, np.float32)  # LANES channels, pixels side by side
+    planar = np.zeros(6 * square, np.float32)  # LANES channels, pixels side by side
     g = np.empty(6 * O_part * t.row, np.float32)  # [r, o // LANES, pixel, o % LANES]
     lifted = np.empty(6 * C_part * t.row, np.float32)  # [r, pixel, c]
     for tile in range(first, last):
@@ -269,7 +277,7 @@ def _lower_output(product, row, bias, y):
     """A' product + bias."""
     two, four, eight, bias = splat(np.float32(2)), splat(np.float32(4)), splat(np.float32(8)), splat(bias)
     step = 4 * row
-    for p in range(0, row, LANES):
+    for p in range(0, row - LANES, LANES):
         m0, m1, m2 = load(product, p), load(product, p + step), load(product, p + 2 * step)
         m3, m4, m5 = load(product, p + 3 * step), load(product, p + 4 * step), load(product, p + 5 * step)
         even1, odd1, even2, odd2 = m1 + m2, m1 - m2, m3 + m4, m3 - m4

@@ -46,7 +46,7 @@ class DiceLoss(Op):
         # (2): dL/dp = a y + b (times 2 p if squared), with a and b per image and class
         a = -2 * self.share / self.denominator * float(gy)
         b = self.share * self.numerator / self.denominator**2 * float(gy)
-        a, b = (np.ascontiguousarray(np.broadcast_to(k, p.shape[:2]), gy.dtype) for k in (a, b))
+        a, b = (np.array(np.broadcast_to(k, p.shape[:2]), gy.dtype, order="C") for k in (a, b))
         return (self.kernels.backward_input(a, b, p, labels, counted, self.squared).reshape(self.shapes[0]),)  # (3)
 
 

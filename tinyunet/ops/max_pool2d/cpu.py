@@ -1,6 +1,6 @@
 """Maximum pooling on the CPU: one numba pass per direction, a plane (n, c) per iteration.
 
-Backward gathers: a pixel looks at every window that covers it and takes the gradient of those that chose it.
+Backward sends each gradient to the maximum it came from. The iteration owns the whole plane, so nothing is shared.
 """
 
 import numpy as np
@@ -32,23 +32,14 @@ def _forward(x, KH, KW, SH, SW, PH, PW, y, offset):
 
 
 @kernel
-def _backward(gy, offset, KH, KW, SH, SW, PH, PW, gx):
-    planes, H, W = gx.shape
-    _, OH, OW = gy.shape
-    zero = gx.dtype.type(0)
+def _backward(gy, offset, KW, SH, SW, PH, PW, gx):
+    planes, OH, OW = gy.shape
     for plane in prange(planes):
-        for p in range(H):
-            i_first = max(0, (p + PH - KH + SH) // SH)
-            i_last = min(OH - 1, (p + PH) // SH)
-            for q in range(W):
-                j_first = max(0, (q + PW - KW + SW) // SW)
-                j_last = min(OW - 1, (q + PW) // SW)
-                total = zero
-                for i in range(i_first, i_last + 1):
-                    for j in range(j_first, j_last + 1):
-                        if offset[plane, i, j] == (p + PH - i * SH) * KW + (q + PW - j * SW):
-                            total += gy[plane, i, j]
-                gx[plane, p, q] = total  # (2)
+        gx[plane] = 0
+        for i in range(OH):
+            for j in range(OW):
+                k = offset[plane, i, j]
+                gx[plane, i * SH - PH + k // KW, j * SW - PW + k % KW] += gy[plane, i, j]  # (2)
 
 
 def forward(x, g):
@@ -64,5 +55,5 @@ def backward_input(gy, offset, g):
     """Compute gx by equation (2)."""
     gx = np.empty((g.N, g.C, g.H, g.W), gy.dtype)
     planes = np.ascontiguousarray(gy).reshape(-1, g.OH, g.OW)
-    _backward(planes, offset.reshape(-1, g.OH, g.OW), *g[4:10], gx.reshape(-1, g.H, g.W))
+    _backward(planes, offset.reshape(-1, g.OH, g.OW), *g[5:10], gx.reshape(-1, g.H, g.W))
     return gx
