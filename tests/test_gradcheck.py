@@ -101,7 +101,9 @@ def test_float32_is_refused():
         check_gradients(lambda x, y: x * y, X, Y.astype(np.float32))
 
 
-@pytest.mark.parametrize("adjoint", [lambda gy: gy, lambda gy: -2 * gy, lambda gy: 2 * gy[::-1], lambda gy: 2.0001 * gy])
+@pytest.mark.parametrize(
+    "adjoint", [lambda gy: gy, lambda gy: -2 * gy, lambda gy: 2 * gy[::-1], lambda gy: 2.0001 * gy]
+)
 def test_wrong_adjoints_fail(adjoint):
     with pytest.raises(GradientError, match="backward is not the adjoint of forward"):
         check_adjoint(double(adjoint), X)

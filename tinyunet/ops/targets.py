@@ -38,8 +38,10 @@ def prepare_labels(target, logits, ignore_index: int):
     return labels
 
 
-def pixel_weight(labels, classes: int, class_weights, pixel_weights, ignore_index: int, dtype):
+def pixel_weight(labels, shape, classes: int, class_weights, pixel_weights, ignore_index: int, dtype):
     """Return the weight (N, M) of every pixel in a loss: its class's weight times its own, 0 where ignored.
+
+    `shape` is that of the label map, (N, H, W).
 
     Raises
     ------
@@ -53,7 +55,7 @@ def pixel_weight(labels, classes: int, class_weights, pixel_weights, ignore_inde
             raise ShapeError(f"class_weights needs one value per class, ({classes},), got {class_weights.shape}")
         weight *= class_weights[np.where(labels == ignore_index, 0, labels)]
     if pixel_weights is not None:
-        if pixel_weights.size != weight.size or len(pixel_weights) != len(weight):
-            raise ShapeError(f"pixel_weights must have the shape of the labels, got {pixel_weights.shape}")
+        if pixel_weights.shape != shape:
+            raise ShapeError(f"pixel_weights must have the shape of the labels, {shape}, got {pixel_weights.shape}")
         weight *= pixel_weights.reshape(weight.shape)
     return weight

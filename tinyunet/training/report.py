@@ -29,12 +29,12 @@ def write_history(folder: Path, history: Sequence[dict]) -> None:
 
 
 def write_overlays(path: Path, segmenter: Segmenter, dataset: Dataset, scores: Scores) -> None:
-    """Draw the samples at the lowest, the quartiles and the highest Dice of `scores`, which is of `dataset`."""
+    """Draw the samples with the lowest, the median and the highest Dice of `scores`, which is of `dataset`."""
     per_image = scores.per_image("dice")[:, 1:]
     counted = ~np.isnan(per_image)
     dice = np.where(counted, per_image, 0).sum(axis=1) / np.maximum(counted.sum(axis=1), 1)
     order = np.argsort(np.where(counted.any(axis=1), dice, 2.0), kind="stable")  # images without any class come last
-    chosen = order[np.unique(np.linspace(0, len(order) - 1, 5).round().astype(int))]
+    chosen = order[np.unique(np.linspace(0, len(order) - 1, 3).round().astype(int))]
     rows = []
     for i in chosen:
         sample = dataset[int(i)]
@@ -66,7 +66,7 @@ def write_report(
         lines += [f"Scores on the {scored} images, with the weights in `best.safetensors`.", ""]
         lines += ["```", scores.table(), "```", ""]
         lines += [f"**Look at this:** {text}\n" for text in warnings_about(scores, scores.class_names)]
-        lines += [f"![Image, truth, prediction and errors of five {scored} images](overlays.png)", ""]
+        lines += [f"![Image, truth, prediction and errors of the worst, a middling and the best {scored} image](overlays.png)", ""]
         lines += [f"Every image: `{scored}_scores.csv`.", ""]
     minutes = sum(row["seconds"] for row in history) / 60
     lines += [

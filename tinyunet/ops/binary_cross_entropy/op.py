@@ -18,7 +18,7 @@ class BinaryCrossEntropy(Op):
         if z.shape[1] != 1:
             raise ShapeError(f"binary_cross_entropy needs one channel, got {z.shape[1]}; use cross_entropy")
         labels = prepare_labels(target, z, ignore_index)
-        weight = pixel_weight(labels, 2, class_weights, pixel_weights, ignore_index, z.dtype)
+        weight = pixel_weight(labels, target.shape, 2, class_weights, pixel_weights, ignore_index, z.dtype)
         self.total = float(weight.sum(dtype=np.float64)) or 1.0  # no counted pixel: the loss is 0
         self.kernels = choose_kernels(z, __package__)
         self.save(z, labels, weight)

@@ -96,11 +96,11 @@ def _run(x, w, b, PH, PW, OH, OW, flip):
     def parts(t):  # few tiles: share each among jobs, which then all transform its input
         return min(blocks, -(-JOBS // t.tiles))
 
-    def cost(t):  # transforming an input channel costs about as much as multiplying for 8 output channels
+    def cost(t):  # transforming an input channel costs about as much as 8 output channels, a tile as 8 columns
         idle = max(1, JOBS / (t.tiles * parts(t)))
-        return t.columns / t.per_tile * (O + 8 * parts(t)) * idle
+        return (t.columns + 8) / t.per_tile * (O + 8 * parts(t)) * idle
 
-    limit = min(max(16384 // C, BLOCK), 12 * BLOCK)  # lifted rows of a tile: 400 KB, to stay in the L2 cache
+    limit = min(max(16384 // C, 3 * BLOCK), 12 * BLOCK)  # lifted rows of a tile: 400 KB, for the L2 cache
     t = min(_tilings(N, OH, OW, limit), key=cost)
     lifted = np.empty((blocks, 6, C * 12), np.float32)
     _lift_weight(w, flip, lifted.reshape(blocks, 6, C, 3, 4), O)

@@ -40,7 +40,7 @@ def backward_input(gy, w, g):
 def backward_weight(gy, x, g):
     """Compute gw by equation (3)."""
     K = g.C * g.KH * g.KW
-    O_part = min(-(-g.O // LANES) * LANES, 32)
+    O_part = min(-(-g.O // LANES) * LANES, 64)
     K_part = -(-K // (-(-K // (2 * BLOCK)) * BLOCK)) * BLOCK
     O_parts, K_parts = -(-g.O // O_part), -(-K // K_part)
     columns, tiles = _tiles(g.OH * g.OW, 4608 // K_part // BLOCK * BLOCK)
@@ -53,24 +53,32 @@ def backward_weight(gy, x, g):
 
 
 def _tiles(pixels: int, limit: int) -> tuple[int, int]:
-    """Columns of a tile, at most `limit` or BLOCK and a multiple of BLOCK, and the number of tiles in an image."""
-    tiles = -(-pixels // max(limit, BLOCK))
+    """Columns of a tile, a multiple of BLOCK and at most `limit`, and the number of tiles in an image."""
+    tiles = -(-pixels // limit)
     columns = -(-pixels // (tiles * BLOCK)) * BLOCK
     return columns, -(-pixels // columns)
 
 
 def _run(x, w, b, y, KH, KW, YH, YW):
     """Multiply the windows KH x KW of x by w (rows of y, rows of x), and scatter to the windows YH x YW of y."""
-    O, K = w.shape
+    N, (O, K) = len(x), w.shape
     K3 = -(-K // 3)
     padded = np.zeros((-(-O // 4) * 4, 3 * K3), np.float32)
     padded[:O, :K] = w
     blocks = np.ascontiguousarray(padded.reshape(-1, 4, 3 * K3).transpose(0, 2, 1)).reshape(-1, 12 * K3)
     bias = np.zeros(O, np.float32) if b is None else np.ascontiguousarray(b)
     OH, OW = x.shape[2] // KH, x.shape[3] // KW
-    columns, tiles = _tiles(OH * OW, min(98304 // (3 * K3) // BLOCK, 12) * BLOCK)
-    parts = min(len(blocks), -(-JOBS // (len(x) * tiles)))
-    _multiply(np.ascontiguousarray(x), KH, KW, blocks, bias, columns, tiles, parts, y, YH, YW)
+
+    def parts(tiles):  # few tiles: share each among jobs, which then all gather its rows
+        return min(len(blocks), -(-JOBS // (N * tiles)))
+
+    def cost(tiling):  # gathering a row costs about as much as 32 rows of the product, a new tile as 24 columns
+        columns, tiles = tiling
+        return (columns + 24) * tiles * (O + 32 * parts(tiles)) * max(1, JOBS / (N * tiles * parts(tiles)))
+
+    most = max(1, min(98304 // (3 * K3 * BLOCK), 12))
+    columns, tiles = min((_tiles(OH * OW, k * BLOCK) for k in range(most, 0, -1)), key=cost)
+    _multiply(np.ascontiguousarray(x), KH, KW, blocks, bias, columns, tiles, parts(tiles), y, YH, YW)
 
 
 @kernel
@@ -103,13 +111,15 @@ def _gather(x, n, k, KH, KW, p, row):
     t, end = 0, min(row.size, OH * OW - p)
     while t < end:  # one row of windows
         i, j = (p + t) // OW, (p + t) % OW
-        source, target = x[n, c, i * KH + u, j * KW + v :], row[t : min(end, t + OW - j)]
-        if KW == 1:  # a loop that vectorises
+        target = row[t : min(end, t + OW - j)]
+        if KW == 1:  # known to be contiguous, so it vectorises
+            source = x[n, c, i * KH + u, j:]
             for q in range(target.size):
                 target[q] = source[q]
         else:
+            every_KW = x[n, c, i * KH + u, j * KW + v :: KW]
             for q in range(target.size):
-                target[q] = source[q * KW]
+                target[q] = every_KW[q]
         t += target.size
 
 
@@ -121,13 +131,15 @@ def _scatter(row, bias, y, n, k, KH, KW, p):
     t, end = 0, min(row.size, OH * OW - p)
     while t < end:
         i, j = (p + t) // OW, (p + t) % OW
-        source, target = row[t : min(end, t + OW - j)], y[n, o, i * KH + u, j * KW + v :]
+        source = row[t : min(end, t + OW - j)]
         if KW == 1:
+            target = y[n, o, i * KH + u, j:]
             for q in range(source.size):
                 target[q] = source[q] + bias
         else:
+            every_KW = y[n, o, i * KH + u, j * KW + v :: KW]
             for q in range(source.size):
-                target[q * KW] = source[q] + bias
+                every_KW[q] = source[q] + bias
         t += source.size
 
 

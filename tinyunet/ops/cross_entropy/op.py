@@ -19,7 +19,7 @@ class CrossEntropy(Op):
         if C == 1:
             raise ShapeError("cross_entropy needs two or more classes; for one channel use binary_cross_entropy")
         labels = prepare_labels(target, z, ignore_index)
-        weight = pixel_weight(labels, C, class_weights, pixel_weights, ignore_index, z.dtype)
+        weight = pixel_weight(labels, target.shape, C, class_weights, pixel_weights, ignore_index, z.dtype)
         self.total = float(weight.sum(dtype=np.float64)) or 1.0  # no counted pixel: the loss is 0
         self.kernels = choose_kernels(z, __package__)
         self.save(z, labels, weight)

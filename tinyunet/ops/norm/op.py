@@ -22,12 +22,12 @@ class _Normalize(Op):
         self.save(x, weight, mean)
         scale = self.rstd * weight
         shift = np.broadcast_to(bias, scale.shape)
-        return self.kernels.affine(x, *(np.ascontiguousarray(a, x.dtype) for a in (mean, scale, shift)))  # (1)
+        return self.kernels.affine(x, *(_copy(a, x.dtype) for a in (mean, scale, shift)))  # (1)
 
     def backward(self, gy):
         x, weight, mean = self.saved
         dtype = gy.dtype
-        sum_gy, sum_gyx = self.kernels.plane_sums(gy, x, np.ascontiguousarray(mean, dtype))
+        sum_gy, sum_gyx = self.kernels.plane_sums(gy, x, _copy(mean, dtype))
         gweight = (sum_gyx * self.rstd).sum(axis=0).astype(dtype) if self.needs_grad[1] else None  # (3)
         gbias = sum_gy.sum(axis=0).astype(dtype) if self.needs_grad[2] else None  # (4)
         gx = None
@@ -35,9 +35,14 @@ class _Normalize(Op):
             scale = self.rstd * weight
             through_mean = -self.rstd * self.share(sum_gy * weight)
             through_var = -(self.rstd**3) * self.share(sum_gyx * weight)
-            coefficients = (np.ascontiguousarray(a, dtype) for a in (mean, scale, through_var, through_mean))
+            coefficients = (_copy(a, dtype) for a in (mean, scale, through_var, through_mean))
             gx = self.kernels.backward_input(gy, x, *coefficients)  # (2)
         return gx, gweight, gbias
+
+
+def _copy(per_plane, dtype):
+    """Return a contiguous array that may be written: numba compiles again for the read-only ones of broadcast_to."""
+    return np.array(per_plane, dtype, order="C")
 
 
 def _require_per_channel(x, **arrays) -> None:
