@@ -24,10 +24,10 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     try:
         return options.run(options)
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"\n{stop}" if stop.args else "\nstopped", file=sys.stderr)
         return 130
-    except (ValueError, OSError, ArithmeticError) as error:
+    except (ValueError, OSError, ArithmeticError, MemoryError) as error:
         # What the library raises about data, settings, files and training; anything else is a bug and shows its trace.
         if options.traceback:
             raise
@@ -36,22 +36,21 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    style = argparse.ArgumentDefaultsHelpFormatter
     parser = argparse.ArgumentParser(
         prog="tinyunet",
         description="Segment medical images with a UNet that is readable down to its last loop.",
-        epilog="Start with: tinyunet train          (toy tumours, about a minute). Then: tinyunet train FOLDER",
+        epilog="Start with: tinyunet train (toy tumours, a few minutes). Then: tinyunet train FOLDER",
     )
     parser.add_argument("--version", action="version", version=f"tinyunet {__version__}")
     parser.add_argument("--traceback", action="store_true", help="on an error, show where in the code it arose")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
-    train = commands.add_parser("train", help="train on toy data or on a folder of images", formatter_class=style)
+    train = commands.add_parser("train", help="train on toy data or on a folder of images")
     train.description = "Train a UNet; write checkpoints, curves, overlays and a report."
     train.set_defaults(run=_train)
     _add_settings(train)
 
-    predict = commands.add_parser("predict", help="segment images with a trained network", formatter_class=style)
+    predict = commands.add_parser("predict", help="segment images with a trained network")
     predict.description = (
         "Write two files per image: labels/NAME.png holds the mask values of the training masks (it may look black in "
         "a viewer if those are small), views/NAME.png the image with the classes tinted, for looking at."
@@ -59,32 +58,42 @@ def _parser() -> argparse.ArgumentParser:
     predict.set_defaults(run=_predict)
     predict.add_argument("model", help="checkpoint, or the folder of a run")
     predict.add_argument("images", nargs="+", help="image files, or folders of them")
-    predict.add_argument("--out", default="predictions", help="folder for the results")
+    _add_out(predict, "predictions")
     predict.add_argument(
         "--probabilities", action="store_true", help="also write probabilities/NAME.npy, (classes, H, W)"
     )
 
-    evaluate = commands.add_parser(
-        "evaluate", help="score a trained network on images with masks", formatter_class=style
-    )
+    evaluate = commands.add_parser("evaluate", help="score a trained network on images with masks")
     evaluate.description = "Print Dice, IoU, precision and recall per class; write them per image, with overlays."
     evaluate.set_defaults(run=_evaluate)
     evaluate.add_argument("model", help="checkpoint, or the folder of a run")
     evaluate.add_argument("data", help="folder with images/ and masks/, or with test/ that holds them")
     evaluate.add_argument("--split", choices=("train", "test"), help="which part of a divided folder (default: test)")
-    evaluate.add_argument("--empty", choices=("skip", "one", "zero"), default="skip", help="what 0/0 counts as")
-    evaluate.add_argument("--out", default="evaluation", help="folder for the results")
+    evaluate.add_argument(
+        "--empty",
+        choices=("skip", "one", "zero"),
+        default="skip",
+        help="what the score of a class that is neither there nor predicted counts as (default: skip)",
+    )
+    _add_out(evaluate, "evaluation")
 
-    summary = commands.add_parser("summary", help="show the layers of a network", formatter_class=style)
+    summary = commands.add_parser("summary", help="show the layers of a network")
     summary.description = "Show output shape, parameters, receptive field and bytes of every layer."
     summary.set_defaults(run=_summary)
     summary.add_argument(
         "model", nargs="?", help="checkpoint, folder of a run, 'article' or 'paper'; default: a new UNet"
     )
-    summary.add_argument("--size", type=int, nargs="+", default=[256], metavar="PIXELS", help="height and width")
+    summary.add_argument(
+        "--size", type=int, nargs="+", default=[256], metavar="PIXELS", help="height and width (default: 256)"
+    )
     for name, default in (("in-channels", 1), ("classes", 2), ("base-channels", 16), ("depth", 3)):
-        summary.add_argument(f"--{name}", type=int, default=default, help="of a new UNet")
+        text = f"of a new UNet (default: {default})"
+        summary.add_argument(f"--{name}", type=int, default=default, metavar="N", help=text)
     return parser
+
+
+def _add_out(parser: argparse.ArgumentParser, default: str) -> None:
+    parser.add_argument("--out", default=default, metavar="DIR", help=f"folder for the results (default: {default})")
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
@@ -104,7 +113,8 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         elif f.name == "window":
             parser.add_argument(option, type=float, nargs=2, metavar=("LOW", "HIGH"), **common)
         else:
-            parser.add_argument(option, type=type(default), choices=choices, **common)
+            metavar = None if choices else {int: "N", float: "X", str: "DIR"}[type(default)]
+            parser.add_argument(option, type=type(default), choices=choices, metavar=metavar, **common)
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -142,11 +152,11 @@ def _predict(options: argparse.Namespace) -> int:
     for path in tqdm(paths, unit="image", disable=None):
         try:
             image = read_image(path, segmenter.model.arguments["in_channels"])
-            probabilities = segmenter.probabilities(image)
-        except DataError as error:
-            tqdm.write(f"tinyunet: error: {path}: {error}", file=sys.stderr)
+        except DataError as error:  # one bad file should not cost the others
+            tqdm.write(f"tinyunet: error: {error}", file=sys.stderr)
             failed += 1
             continue
+        probabilities = segmenter.probabilities(image)
         labels = probabilities.argmax(axis=0)
         one_class += labels.min() == labels.max()
         write_labels(out / "labels" / f"{path.stem}.png", labels, segmenter.mask_values)

@@ -9,7 +9,7 @@ import numpy as np
 
 from . import functional as F
 from .autograd import Tensor
-from .checkpoint import read_checkpoint, write_checkpoint
+from .checkpoint import CheckpointError, read_checkpoint, write_checkpoint
 from .data.normalize import Normalize
 from .data.sample import DataError, Dataset
 from .metrics import Scores
@@ -148,13 +148,16 @@ class Segmenter:
         Raises
         ------
         CheckpointError
-            If the file is missing, damaged or not from tinyunet.
+            If the file is missing, damaged or not from tinyunet, or its weights do not fit its description.
         """
         arrays, description = read_checkpoint(path)
-        segmenter = cls.from_description(description)
         if "progress" in description:  # last.safetensors: the weights stand beside the optimizer's arrays
             arrays = {name.removeprefix("model."): a for name, a in arrays.items() if name.startswith("model.")}
-        segmenter.model.load_state_dict(arrays)
+        try:
+            segmenter = cls.from_description(description)
+            segmenter.model.load_state_dict(arrays)
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{path} does not describe a network that tinyunet can rebuild: {error}") from error
         return segmenter
 
 

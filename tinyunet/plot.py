@@ -44,16 +44,20 @@ def curves(history: Sequence[dict]):
     -------
     matplotlib.figure.Figure
     """
-    panels = [("training loss", {"loss": "#0072B2"})]
+    from matplotlib.ticker import MaxNLocator
+
+    panels = [("training loss", {"loss": ("", "#0072B2")})]
     if "dice_mean" in history[0]:
-        panels.append(("validation Dice", {"dice_mean": "#009E73", "dice_pooled": "#E69F00"}))
-    panels.append(("learning rate", {"lr": "#555555"}))
+        lines = {"dice_mean": ("mean over images", "#009E73"), "dice_pooled": ("all pixels pooled", "#E69F00")}
+        panels.append(("validation Dice", lines))
+    panels.append(("learning rate, end of epoch", {"lr": ("", "#555555")}))
     figure = new_figure(4.2 * len(panels), 3.2)
     epochs = [row["epoch"] for row in history]
     for axes, (title, lines) in zip(figure.subplots(1, len(panels)), panels, strict=True):
-        for name, colour in lines.items():
-            axes.plot(epochs, [row[name] for row in history], color=colour, marker=".", label=name.replace("_", ", "))
-        axes.set(title=title, xlabel="epoch")
+        for name, (label, colour) in lines.items():
+            axes.plot(epochs, [row[name] for row in history], color=colour, marker=".", label=label)
+        axes.set(title=title, xlabel="epoch", xlim=(0.5, len(history) + 0.5))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.25)
         if len(lines) > 1:
             axes.legend()
@@ -126,7 +130,9 @@ def overlays(rows: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray]], cla
     for a, heading in zip(figure.axes[:4], ("image", "truth", "prediction", "errors"), strict=True):
         a.set_title(heading)
     colours = [CLASS_COLOURS[k % len(CLASS_COLOURS)] for k in range(len(class_names) - 1)]
-    key = [Patch(color=c, label=name) for c, name in zip(colours, class_names[1:], strict=True)]
-    key += [Patch(color=RIGHT, label="right"), Patch(color=EXTRA, label="wrong"), Patch(color=MISSED, label="missed")]
-    figure.legend(handles=key, loc="outside lower center", ncols=len(key), frameon=False)
+    classes = [Patch(color=c, label=name) for c, name in zip(colours, class_names[1:], strict=True)]
+    errors = [(RIGHT, "right"), (EXTRA, "predicted wrongly"), (MISSED, "missed")]
+    errors = [Patch(color=c, label=label) for c, label in errors]
+    for handles, side, title in ((classes, "left", "truth, prediction"), (errors, "right", "errors")):
+        figure.legend(handles=handles, loc=f"outside lower {side}", ncols=4, title=title, frameon=False)
     return figure

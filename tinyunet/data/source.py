@@ -32,7 +32,13 @@ class Sources(NamedTuple):
 
 
 def open_sources(
-    data: str | Path, *, validation: float = 0.2, seed: int = 0, channels: int | None = None, toy_size: int = 96
+    data: str | Path,
+    *,
+    validation: float = 0.2,
+    seed: int = 0,
+    channels: int | None = None,
+    one_size: bool = False,
+    toy_size: int = 96,
 ) -> Sources:
     """Open toy data or an image folder, and divide it.
 
@@ -47,13 +53,15 @@ def open_sources(
         Which images are held out; for toy data also which images there are.
     channels : 1, 3 or None
         As in `ImageFolder`.
+    one_size : bool
+        Whether whole images will be stacked to batches, so that those to train on must agree in size.
     toy_size : int
         Height and width of toy images.
 
     Raises
     ------
     DataError
-        As `ImageFolder`, or if the share is out of range or leaves nothing.
+        As `ImageFolder`; if the share is out of range or leaves nothing; if sizes differ and `one_size` is true.
     """
     if not 0 <= validation < 1:
         raise DataError(f"the validation share must be at least 0 and below 1, got {validation}")
@@ -69,8 +77,8 @@ def open_sources(
             kinds = ", ".join(KINDS)
             raise DataError(f"there is no folder {root}, and it is no kind of toy data ({kinds})")
         if (root / "train").is_dir():
-            whole = ImageFolder(root, "train", channels=channels)
-            text, test = whole.describe(), None
+            folder = whole = ImageFolder(root, "train", channels=channels)
+            text, test = folder.describe(), None
             if (root / "test").is_dir():
                 test = ImageFolder(root, "test", mask_values=whole.mask_values, channels=whole.channels)
                 text += "\n" + test.describe()
@@ -78,5 +86,13 @@ def open_sources(
             folder = ImageFolder(root, channels=channels)
             text = folder.describe()
             whole, test = split(folder, 0.2, seed)
+        if one_size and len(set(folder.sizes)) > 1:
+            smallest, largest = min(folder.sizes, key=min), max(folder.sizes, key=max)
+            side = min(smallest) // 32 * 32 or min(smallest)  # a multiple of 32 can be halved five times
+            raise DataError(
+                f"{root}: the images differ in size, for example {smallest[0]}x{smallest[1]} and "
+                f"{largest[0]}x{largest[1]} (height x width), so they cannot be stacked to batches; train on squares "
+                f"cut from them, for example with --size {side} (in Python size={side})"
+            )
     train, held_out = split(whole, validation, seed) if validation else (whole, None)
     return Sources(train, held_out, test, text)

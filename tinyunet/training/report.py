@@ -24,7 +24,9 @@ def write_history(folder: Path, history: Sequence[dict]) -> None:
     writer.writeheader()
     writer.writerows(history)
     write_whole(folder / "history.csv", text.getvalue())
-    write_whole(folder / "history.json", json.dumps(history, indent=1))
+    # JSON has no NaN, which the Dice of validation images with nothing to find is
+    rows = [{name: None if np.isnan(value) else value for name, value in row.items()} for row in history]
+    write_whole(folder / "history.json", json.dumps(rows, indent=1))
     plot.save_figure(plot.curves(history), folder / "curves.png")
 
 
@@ -63,18 +65,29 @@ def write_report(
     if scores is None:
         lines += ["There are no validation or test images, so no score.", ""]
     else:
-        lines += [f"Scores on the {scored} images, with the weights in `best.safetensors`.", ""]
+        lines += [f"Scores on the {len(scores)} {scored} images, with the weights in `best.safetensors`.", ""]
         lines += ["```", scores.table(), "```", ""]
+        lines += ["pooled: the pixels of all images counted together; mean: every image scored, then averaged.", ""]
         lines += [f"**Look at this:** {text}\n" for text in warnings_about(scores, scores.class_names)]
-        lines += [f"![Image, truth, prediction and errors of the worst, a middling and the best {scored} image](overlays.png)", ""]
+        lines += [f"The {scored} images with the lowest, the median and the highest Dice:", ""]
+        lines += ["![Image, truth, prediction and errors](overlays.png)", ""]
         lines += [f"Every image: `{scored}_scores.csv`.", ""]
     minutes = sum(row["seconds"] for row in history) / 60
     lines += [
         "## Training",
         "",
-        f"{last['epoch']} epochs in {minutes:.1f} minutes; loss {last['loss']:.4f} at the end.",
+        f"{last['epoch']} epochs in {minutes:.1f} minutes; loss {last['loss']:.4f} at the end. "
+        f"`best.safetensors` is {_which_epoch(history)}.",
     ]
     lines += ["", "![Loss, validation Dice and learning rate](curves.png)", "", "## Data", "", "```", data, "```", ""]
     lines += ["## Settings", "", "| setting | value |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in settings.items()]
     write_whole(folder / "report.md", "\n".join(lines) + "\n")
+
+
+def _which_epoch(history: Sequence[dict]) -> str:
+    validated = [row for row in history if not np.isnan(row.get("dice_mean", np.nan))]
+    if not validated:
+        return "the last epoch, because there was no validation Dice to choose by"
+    best = max(validated, key=lambda row: row["dice_mean"])  # the first of equals, as in training
+    return f"epoch {best['epoch']}, which had the highest mean validation Dice, {best['dice_mean']:.4f}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from pathlib import Path
@@ -136,7 +138,7 @@ def train(data: str | Path = "tumour", out: str | Path = "", *, show_progress: b
         After Ctrl-C, when the state has been saved; `resume(out)` continues.
     """
     chosen = Settings(data=str(data), out=str(out), **settings)
-    return _run(chosen, open_sources_of(chosen), _make_folder(chosen), None, show_progress)
+    return _run(chosen, _choose_folder(chosen), open_sources_of(chosen), None, show_progress)
 
 
 def resume(out: str | Path, *, show_progress: bool = True) -> Result:
@@ -159,6 +161,8 @@ def resume(out: str | Path, *, show_progress: bool = True) -> Result:
         If the folder holds no readable last.safetensors.
     """
     folder = Path(out)
+    if not (folder / "last.safetensors").is_file():
+        raise CheckpointError(f"{folder} is not the folder of a run: it holds no last.safetensors to continue from")
     arrays, description = read_checkpoint(folder / "last.safetensors")
     saved = description["settings"]
     chosen = Settings(**saved | {"window": tuple(saved["window"]) if saved["window"] else None})
@@ -168,15 +172,21 @@ def resume(out: str | Path, *, show_progress: bool = True) -> Result:
             f"{folder} was trained with the mask values {tuple(description['mask_values'])}, but {chosen.data} now has "
             f"{tuple(sources.train.mask_values)}; restore the data or start a new run"
         )
-    return _run(chosen, sources, folder, (arrays, description["progress"]), show_progress)
+    return _run(chosen, folder, sources, (arrays, description["progress"]), show_progress)
 
 
 def open_sources_of(chosen: Settings) -> Sources:
     """Open the data of a run."""
-    return open_sources(chosen.data, validation=chosen.validation, seed=chosen.seed, channels=chosen.channels or None)
+    return open_sources(
+        chosen.data,
+        validation=chosen.validation,
+        seed=chosen.seed,
+        channels=chosen.channels or None,
+        one_size=not chosen.size,
+    )
 
 
-def _make_folder(chosen: Settings) -> Path:
+def _choose_folder(chosen: Settings) -> Path:
     if chosen.out:
         folder = Path(chosen.out)
         if (folder / "last.safetensors").exists():
@@ -189,11 +199,22 @@ def _make_folder(chosen: Settings) -> Path:
         while folder.exists():
             k += 1
             folder = stem.with_name(f"{stem.name}-{k}")
-    folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def _run(chosen: Settings, sources: Sources, folder: Path, saved: tuple | None, show_progress: bool) -> Result:
+@contextmanager
+def _naming(folder: Path) -> Iterator[None]:
+    """Let an error of the file system, such as a full disk, say which run it stopped and how to go on."""
+    try:
+        yield
+    except OSError as error:
+        text = f"the run in {folder} cannot be written: {error}"
+        if (folder / "last.safetensors").exists():
+            text += f"; the last state that was saved is unharmed, continue with: tinyunet train --resume {folder}"
+        raise OSError(text) from error
+
+
+def _run(chosen: Settings, folder: Path, sources: Sources, saved: tuple | None, show_progress: bool) -> Result:
     say = print if show_progress else (lambda *text: None)
     say(sources.text)
     segmenter, trainer = _build(chosen, sources, show_progress)
@@ -210,35 +231,47 @@ def _run(chosen: Settings, sources: Sources, folder: Path, saved: tuple | None, 
         save_position(trainer)
 
     trainer.after_epoch = save_epoch
-    if saved:
-        trainer.restore(*saved)
-        say(f"continuing after {trainer.epoch} epochs and {trainer.batch} batches")
-    else:
-        save_position(trainer)  # fails now, not after the first epoch, if the folder cannot be written
-        parts = {"train": sources.train, "validate": sources.validation, "test": sources.test}
-        counts = ", ".join(f"{len(part)} to {name}" for name, part in parts.items() if part is not None)
-        say(f"{segmenter.model.parameter_count():,} parameters; images: {counts}; results go to {folder}")
+    with _naming(folder):
+        if saved:
+            trainer.restore(*saved)
+            say(f"continuing after {trainer.epoch} epochs and {trainer.batch} batches")
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            save_position(trainer)  # fails now, not after the first epoch, if the folder cannot be written
+            parts = {"train": sources.train, "validate": sources.validation, "test": sources.test}
+            counts = ", ".join(f"{len(part)} to {name}" for name, part in parts.items() if part is not None)
+            say(f"{segmenter.model.parameter_count():,} parameters; images: {counts}; results go to {folder}")
+        _fit(trainer, chosen.epochs, folder, save_position)
+        best = Segmenter.load(folder / "best.safetensors")
+        scored, dataset = ("test", sources.test) if sources.test is not None else ("validation", sources.validation)
+        scores = None if dataset is None else best.evaluate(dataset)
+        if scores is not None:
+            scores.save_csv(folder / f"{scored}_scores.csv")
+            report.write_overlays(folder / "overlays.png", best, dataset, scores)
+            say(f"\nScores on the {len(dataset)} {scored} images:\n{scores.table()}")
+            for warning in report.warnings_about(scores, best.class_names):
+                say(f"look at this: {warning}")
+        title = f"UNet on {chosen.data}"
+        report.write_report(folder, title, asdict(chosen), sources.text, trainer.history, scores, scored)
+    say(f"\nIn {folder}: report.md, overlays.png, curves.png; the trained network is best.safetensors")
+    say(f"Segment images with it: tinyunet predict {folder} IMAGE ...")
+    return Result(best, trainer.history, scores, folder)
+
+
+def _fit(trainer: Trainer, epochs: int, folder: Path, save_position: Callable[[Trainer], None]) -> None:
+    """Train; after Ctrl-C save the position and raise KeyboardInterrupt with the command that continues."""
     from ..ops.jit import announce_compilation  # imports numba, which `tinyunet train --help` can do without
 
     try:
         with announce_compilation():
-            trainer.fit(chosen.epochs)
+            trainer.fit(epochs)
     except KeyboardInterrupt:
-        save_position(trainer)
-        say(f"\nstopped in epoch {trainer.epoch + 1}; nothing is lost, continue with: tinyunet train --resume {folder}")
-        raise
-    best = Segmenter.load(folder / "best.safetensors")
-    scored, dataset = ("test", sources.test) if sources.test is not None else ("validation", sources.validation)
-    scores = None if dataset is None else best.evaluate(dataset)
-    if scores is not None:
-        scores.save_csv(folder / f"{scored}_scores.csv")
-        report.write_overlays(folder / "overlays.png", best, dataset, scores)
-        say(f"\nScores on the {len(dataset)} {scored} images:\n{scores.table()}")
-        for warning in report.warnings_about(scores, best.class_names):
-            say(f"look at this: {warning}")
-    report.write_report(folder, f"UNet on {chosen.data}", asdict(chosen), sources.text, trainer.history, scores, scored)
-    say(f"\nIn {folder}: report.md, overlays.png, curves.png; the trained network is best.safetensors")
-    return Result(best, trainer.history, scores, folder)
+        if trainer.in_step:  # by a second Ctrl-C: half a step cannot be continued, what was saved before it can
+            text = f"stopped within a step of epoch {trainer.epoch + 1}; continue from what was last saved with"
+        else:
+            save_position(trainer)
+            text = f"stopped in epoch {trainer.epoch + 1}; nothing is lost, continue with"
+        raise KeyboardInterrupt(f"{text}: tinyunet train --resume {folder}") from None
 
 
 def _build(chosen: Settings, sources: Sources, show_progress: bool) -> tuple[Segmenter, Trainer]:

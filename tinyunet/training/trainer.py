@@ -49,6 +49,8 @@ class Trainer:
         One row per epoch: epoch, loss, lr, seconds, and dice_mean and dice_pooled if validated.
     epoch, batch : int
         Position: the next batch to train on.
+    in_step : bool
+        Whether a step was broken off in its middle: weights and position then do not belong together.
     """
 
     def __init__(
@@ -71,12 +73,13 @@ class Trainer:
         self.history: list[dict] = []
         self.epoch = self.batch = 0
         self.loss_sum, self.images_seen, self.seconds = 0.0, 0, 0.0
+        self.in_step = False
 
     def fit(self, epochs: int) -> list[dict]:
         """Train until `epochs` epochs are complete, and return the history.
 
         Ctrl-C lets the running step finish and raises KeyboardInterrupt; the position and all state are then
-        consistent and can be saved. A second Ctrl-C stops at once.
+        consistent and can be saved. A second Ctrl-C stops at once; if `in_step` is true, they are not consistent.
 
         Raises
         ------
@@ -103,10 +106,12 @@ class Trainer:
         bar = tqdm(total=len(self.loader), initial=self.batch, desc=title, unit="batch", leave=False, disable=hidden)
         with bar:
             for images, masks in self.loader.epoch(self.epoch, first_batch=self.batch):
+                self.in_step = True
                 loss = self.step(images, masks)
                 self.loss_sum += loss * len(images)
                 self.images_seen += len(images)
                 self.batch += 1
+                self.in_step = False
                 self.seconds = time.perf_counter() - start
                 bar.set_postfix(loss=f"{self.loss_sum / self.images_seen:.4f}", refresh=False)
                 bar.update()
