@@ -12,8 +12,6 @@ Where a value was used more than once its gradients add. Three facts keep this s
 - An op links to the *ops* behind its inputs, not to the input arrays. What backward needs is what the op saved,
   nothing else stays in memory, and that is freed as soon as it has been used.
 - Gradients are plain arrays, not tensors: there is no second derivative.
-
-The arithmetic behind the operators of `Tensor` is here as well, because `a + b` must find it.
 """
 
 from __future__ import annotations
@@ -64,13 +62,15 @@ class Tensor:
     Raises
     ------
     TypeError
-        If `data` has another dtype than float32 or float64.
+        If `data` has another dtype than float32 or float64, or is a Tensor itself.
     """
 
     __slots__ = ("data", "grad", "requires_grad", "creator", "__weakref__")
     __array_ufunc__ = None  # makes `ndarray * Tensor` call Tensor.__rmul__ instead of looping over elements
 
     def __init__(self, data, requires_grad: bool = False):
+        if isinstance(data, Tensor):
+            raise TypeError("data is a Tensor already; use it as it is, or tensor.detach() for a new leaf")
         if not hasattr(data, "dtype"):
             data = np.asarray(data, dtype=np.float32)
         if data.dtype not in (np.float32, np.float64):
@@ -131,38 +131,38 @@ class Tensor:
         backward(self, gradient)
 
     def __add__(self, other):
-        return Add.apply(self, _like(other, self))
+        return _arithmetic().Add.apply(self, _like(other, self))
 
     def __radd__(self, other):
-        return Add.apply(_like(other, self), self)
+        return _arithmetic().Add.apply(_like(other, self), self)
 
     def __sub__(self, other):
-        return Subtract.apply(self, _like(other, self))
+        return _arithmetic().Subtract.apply(self, _like(other, self))
 
     def __rsub__(self, other):
-        return Subtract.apply(_like(other, self), self)
+        return _arithmetic().Subtract.apply(_like(other, self), self)
 
     def __mul__(self, other):
-        return Multiply.apply(self, _like(other, self))
+        return _arithmetic().Multiply.apply(self, _like(other, self))
 
     def __rmul__(self, other):
-        return Multiply.apply(_like(other, self), self)
+        return _arithmetic().Multiply.apply(_like(other, self), self)
 
     def __truediv__(self, other):
-        return Divide.apply(self, _like(other, self))
+        return _arithmetic().Divide.apply(self, _like(other, self))
 
     def __rtruediv__(self, other):
-        return Divide.apply(_like(other, self), self)
+        return _arithmetic().Divide.apply(_like(other, self), self)
 
     def __neg__(self):
-        return Multiply.apply(self, _like(-1.0, self))
+        return _arithmetic().Multiply.apply(self, _like(-1.0, self))
 
     def __pow__(self, exponent: float):
-        return Power.apply(self, exponent=float(exponent))  # a NumPy number could change the dtype
+        return _arithmetic().Power.apply(self, exponent=float(exponent))  # a NumPy number could change the dtype
 
     def sum(self, axis=None, keepdims: bool = False) -> Tensor:
         """Return the sum over `axis` (an int, a tuple of ints, or None for all)."""
-        return Sum.apply(self, axis=axis, keepdims=keepdims)
+        return _arithmetic().Sum.apply(self, axis=axis, keepdims=keepdims)
 
     def mean(self, axis=None, keepdims: bool = False) -> Tensor:
         """Return the mean over `axis` (an int, a tuple of ints, or None for all)."""
@@ -171,12 +171,19 @@ class Tensor:
 
     def reshape(self, *shape) -> Tensor:
         """Return the same elements in another shape; one size may be -1."""
-        return Reshape.apply(self, shape=shape[0] if isinstance(shape[0], tuple) else shape)
+        return _arithmetic().Reshape.apply(self, shape=shape[0] if isinstance(shape[0], tuple) else shape)
 
 
 def as_tensor(value) -> Tensor:
     """Return `value` itself if it is a Tensor, otherwise a new leaf around it."""
     return value if isinstance(value, Tensor) else Tensor(value)
+
+
+def _arithmetic():
+    """Return the module of the ops behind the operators. It needs `Op` from this file, so it is imported late."""
+    from .ops import arithmetic
+
+    return arithmetic
 
 
 def _like(value, tensor: Tensor) -> Tensor:
@@ -331,7 +338,10 @@ def backward(tensor: Tensor, gradient=None) -> None:
         gy = arrived.pop(op)
         if op.result is not None and (result := op.result()) is not None:
             _accumulate(result, gy)
-        for i, (gx, parent) in enumerate(zip(op.backward(gy), op.parents, strict=True)):
+        gradients = op.backward(gy)
+        if not isinstance(gradients, tuple) or len(gradients) != len(op.parents):
+            raise GraphError(f"backward of {op.where()} must return a tuple of {len(op.parents)}, one per input")
+        for i, (gx, parent) in enumerate(zip(gradients, op.parents, strict=True)):
             if parent is None:
                 continue
             _check_gradient(op, i, gx, gy.dtype)
@@ -356,100 +366,3 @@ def _check_gradient(op: Op, i: int, gx, dtype) -> None:
         raise GraphError(
             f"backward of {op.where()} must return for input {i} a gradient {op.shapes[i]} {dtype}, got {got}"
         )
-
-
-def unbroadcast(gradient, shape: tuple[int, ...]):
-    """Sum `gradient` over the axes along which an operand of `shape` was repeated by broadcasting."""
-    if gradient.shape == shape:
-        return gradient
-    gradient = gradient.sum(axis=tuple(range(gradient.ndim - len(shape))))
-    repeated = tuple(i for i, n in enumerate(shape) if n == 1 and gradient.shape[i] != 1)
-    return gradient.sum(axis=repeated, keepdims=True) if repeated else gradient
-
-
-class _Binary(Op):
-    """y = f(a, b) element by element with broadcasting; subclasses give the two local derivatives."""
-
-    def backward(self, gy):
-        gradients = zip(self.local_gradients(gy), self.needs_grad, self.shapes, strict=True)
-        return tuple(unbroadcast(g(), shape) if needed else None for g, needed, shape in gradients)
-
-
-class Add(_Binary):
-    """y = a + b; ga = gy, gb = gy."""
-
-    def forward(self, a, b):
-        return a + b
-
-    def local_gradients(self, gy):
-        return (lambda: gy), (lambda: gy)
-
-
-class Subtract(_Binary):
-    """y = a - b; ga = gy, gb = -gy."""
-
-    def forward(self, a, b):
-        return a - b
-
-    def local_gradients(self, gy):
-        return (lambda: gy), (lambda: -gy)
-
-
-class Multiply(_Binary):
-    """y = a b; ga = gy b, gb = gy a."""
-
-    def forward(self, a, b):
-        self.save(a, b)
-        return a * b
-
-    def local_gradients(self, gy):
-        a, b = self.saved
-        return (lambda: gy * b), (lambda: gy * a)
-
-
-class Divide(_Binary):
-    """y = a / b; ga = gy / b, gb = -gy a / b^2."""
-
-    def forward(self, a, b):
-        self.save(a, b)
-        return a / b
-
-    def local_gradients(self, gy):
-        a, b = self.saved
-        return (lambda: gy / b), (lambda: -gy * a / (b * b))
-
-
-class Power(Op):
-    """y = a^k for a constant k; ga = gy k a^(k-1)."""
-
-    def forward(self, a, *, exponent):
-        self.exponent = exponent
-        self.save(a)
-        return a**exponent
-
-    def backward(self, gy):
-        (a,) = self.saved
-        return (gy * (self.exponent * a ** (self.exponent - 1)),)
-
-
-class Sum(Op):
-    """y = sum of a over some axes; ga repeats gy along them."""
-
-    def forward(self, a, *, axis, keepdims):
-        self.shape = a.shape
-        self.kept = a.sum(axis=axis, keepdims=True).shape
-        return a.sum(axis=axis, keepdims=keepdims)
-
-    def backward(self, gy):
-        return (np.broadcast_to(gy.reshape(self.kept), self.shape),)
-
-
-class Reshape(Op):
-    """The same elements in another shape, forward and backward."""
-
-    def forward(self, a, *, shape):
-        self.shape = a.shape
-        return a.reshape(shape)
-
-    def backward(self, gy):
-        return (gy.reshape(self.shape),)

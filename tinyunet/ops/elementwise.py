@@ -1,4 +1,4 @@
-"""Exponential and logarithm; the arithmetic behind +, -, *, /, ** is in autograd.py. NumPy needs no help here."""
+"""Exponential and logarithm; the operators +, -, *, /, ** are in arithmetic.py. NumPy needs no help here."""
 
 from __future__ import annotations
 

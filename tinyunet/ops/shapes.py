@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import NamedTuple
 
 Pair = int | tuple[int, int]
@@ -20,9 +21,9 @@ def pair(value: Pair, name: str, least: int) -> tuple[int, int]:
         If it is not an int or two ints, or one of them is below `least`.
     """
     both = value if isinstance(value, (tuple, list)) else (value, value)
-    if len(both) != 2 or not all(isinstance(k, int) and k >= least for k in both):
+    if len(both) != 2 or not all(isinstance(k, Integral) and k >= least for k in both):
         raise ShapeError(f"{name} must be an int or a pair of ints, each at least {least}, got {value!r}")
-    return tuple(both)
+    return int(both[0]), int(both[1])
 
 
 def require_4d(x, what: str = "x") -> None:

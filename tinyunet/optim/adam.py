@@ -61,8 +61,10 @@ class Adam(Optimizer):
         elif self.weight_decay:
             g = g + self.weight_decay * w
         m, v = (state.setdefault(name, np.zeros_like(w)) for name in ("mean", "square"))
-        m += (1 - beta1) * (g - m)
-        v += (1 - beta2) * (g * g - v)
+        m *= beta1
+        m += (1 - beta1) * g
+        v *= beta2
+        v += (1 - beta2) * (g * g)
         root = np.sqrt(v)
         root *= 1 / np.sqrt(1 - beta2**self.steps)
         root += self.eps
