@@ -116,7 +116,8 @@ class Trainer:
                 bar.set_postfix(loss=f"{self.loss_sum / self.images_seen:.4f}", refresh=False)
                 bar.update()
                 stop()
-            row = {"epoch": self.epoch + 1, "loss": self.loss_sum / self.images_seen, "lr": self.optimizer.lr}
+            lr = self.base_lr * self.schedule(self.optimizer.steps - 1)  # of the last step, even if resumed after it
+            row = {"epoch": self.epoch + 1, "loss": self.loss_sum / self.images_seen, "lr": lr}
             if self.validate:
                 bar.set_description(f"{title}, validating")
                 scores = self.validate()

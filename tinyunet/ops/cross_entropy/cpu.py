@@ -1,7 +1,7 @@
 """Cross-entropy on the CPU: one pass forward, one backward, which computes softmax again rather than store it.
 
-An iteration owns a stretch of pixels and runs over the classes in its outer loops, so that the inner loops are over
-contiguous memory and vectorise. The sums of the stretches are added in a fixed order afterwards.
+A job owns a stretch of pixels and runs over the classes in its outer loops, so that the inner loops are over contiguous
+memory and vectorise. The sums of the stretches are added in a fixed order afterwards.
 """
 
 import math
@@ -12,71 +12,76 @@ from numba import prange
 from ..jit import kernel, serial
 
 STRETCH = 2048
-"""Pixels per iteration: small enough for a class row to stay in the first-level cache."""
+"""Pixels per job: small enough for a class row to stay in the first-level cache."""
 
 
 @serial
-def _log_sum_exp(z, largest, total):
+def _log_sum_exp(z, first, last, largest, total):
     """Fill `largest` with the largest score of every pixel and `total` with sum_c exp(z - largest)."""
-    C, M = z.shape
-    largest[:] = z[0]
-    total[:] = 0
-    for c in range(1, C):
-        row = z[c]
-        for m in range(M):
-            if row[m] > largest[m]:
-                largest[m] = row[m]
-    for c in range(C):
-        row = z[c]
-        for m in range(M):
+    for m in range(last - first):
+        largest[m] = z[0, first + m]
+        total[m] = 0
+    for c in range(1, len(z)):
+        row = z[c, first:last]
+        for m in range(row.size):
+            largest[m] = max(largest[m], row[m])
+    for c in range(len(z)):
+        row = z[c, first:last]
+        for m in range(row.size):
             total[m] += math.exp(row[m] - largest[m])
 
 
-@kernel
-def _forward(z, labels, weight, sums):
-    N, C, M = z.shape
-    stretches = (M + STRETCH - 1) // STRETCH
-    for job in prange(N * stretches):
-        n, first = job // stretches, job % stretches * STRETCH
-        last = min(first + STRETCH, M)
-        largest = np.empty(last - first, z.dtype)
-        total = np.empty(last - first, z.dtype)
-        _log_sum_exp(z[n, :, first:last], largest, total)
-        loss = 0.0
-        for m in range(first, last):
-            if weight[n, m] != 0:
-                score = z[n, labels[n, m], m] - largest[m - first]
-                loss += weight[n, m] * (math.log(total[m - first]) - score)
-        sums[job] = loss
+@serial
+def _loss(z, labels, weight, first, last):
+    """Sum of equation (1) over the pixels first .. last of one image."""
+    largest, total = np.empty(last - first, z.dtype), np.empty(last - first, z.dtype)
+    _log_sum_exp(z, first, last, largest, total)
+    loss = 0.0
+    for m in range(last - first):
+        s = weight[first + m]
+        if s != 0:
+            score = z[labels[first + m], first + m] - largest[m]
+            loss += s * (math.log(total[m]) - score)
+    return loss
+
+
+@serial
+def _gradient(factor, z, labels, weight, first, last, gz):
+    """Equation (2) for the pixels first .. last of one image."""
+    largest, total = np.empty(last - first, z.dtype), np.empty(last - first, z.dtype)
+    _log_sum_exp(z, first, last, largest, total)
+    label, s = labels[first:last], weight[first:last]
+    for c in range(len(z)):
+        row, out = z[c, first:last], gz[c, first:last]
+        for m in range(row.size):
+            probability = math.exp(row[m] - largest[m]) / total[m]
+            out[m] = factor * s[m] * (probability - (label[m] == c))  # (2)
 
 
 @kernel
-def _backward(factor, z, labels, weight, gz):
-    N, C, M = z.shape
-    stretches = (M + STRETCH - 1) // STRETCH
-    for job in prange(N * stretches):
+def _forward(z, labels, weight, stretches, sums):
+    for job in prange(sums.size):
         n, first = job // stretches, job % stretches * STRETCH
-        last = min(first + STRETCH, M)
-        largest = np.empty(last - first, z.dtype)
-        total = np.empty(last - first, z.dtype)
-        _log_sum_exp(z[n, :, first:last], largest, total)
-        for c in range(C):
-            row, out = z[n, c, first:last], gz[n, c, first:last]
-            label, s = labels[n, first:last], weight[n, first:last]
-            for m in range(last - first):
-                probability = math.exp(row[m] - largest[m]) / total[m]
-                out[m] = factor * s[m] * (probability - (label[m] == c))  # (2)
+        sums[job] = _loss(z[n], labels[n], weight[n], first, min(first + STRETCH, z.shape[2]))
+
+
+@kernel
+def _backward(factor, z, labels, weight, stretches, gz):
+    for job in prange(len(z) * stretches):
+        n, first = job // stretches, job % stretches * STRETCH
+        _gradient(factor, z[n], labels[n], weight[n], first, min(first + STRETCH, z.shape[2]), gz[n])
 
 
 def forward(z, labels, weight):
     """Compute the sum of equation (1), not yet divided by S."""
-    sums = np.empty(z.shape[0] * -(-z.shape[2] // STRETCH))
-    _forward(np.ascontiguousarray(z), labels, weight, sums)
+    stretches = -(-z.shape[2] // STRETCH)
+    sums = np.empty(len(z) * stretches)
+    _forward(np.ascontiguousarray(z), labels, weight, stretches, sums)
     return sums.sum()
 
 
 def backward_input(factor, z, labels, weight):
     """Compute gz by equation (2), with factor = gy / S."""
     gz = np.empty(z.shape, z.dtype)
-    _backward(factor, np.ascontiguousarray(z), labels, weight, gz)
+    _backward(factor, np.ascontiguousarray(z), labels, weight, -(-z.shape[2] // STRETCH), gz)
     return gz

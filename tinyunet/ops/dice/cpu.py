@@ -1,17 +1,17 @@
 """Soft Dice on the CPU: softmax, then one pass for the sums; one pass backward.
 
-An iteration owns a plane (n, c) when summing and a stretch of pixels in backward, where all classes of a pixel meet.
+A job owns a plane (n, c) when summing and a stretch of pixels in backward, where all classes of a pixel meet.
 """
 
 import numpy as np
 from numba import prange
 
-from ..jit import kernel
+from ..jit import kernel, serial
 from ..sigmoid import cpu as sigmoid
 from ..softmax import cpu as softmax
 
 STRETCH = 2048
-"""Pixels per iteration of backward: small enough for a class row to stay in the first-level cache."""
+"""Pixels per job of backward: small enough for a class row to stay in the first-level cache."""
 
 
 @kernel
@@ -31,26 +31,30 @@ def _sums(p, labels, counted, squared, out):
         out[0, n, c], out[1, n, c], out[2, n, c] = overlap, predicted, true
 
 
+@serial
+def _gradient(a, b, p, labels, counted, squared, first, last, gz):
+    """Equation (3) for the pixels first .. last of one image."""
+    label, counts = labels[first:last], counted[first:last]
+    through = np.zeros(last - first, p.dtype)
+    for c in range(len(p)):
+        row, out = p[c, first:last], gz[c, first:last]
+        slope, base = a[c], b[c]
+        for m in range(row.size):
+            gp = (slope if label[m] == c else 0) + (2 * base * row[m] if squared else base)  # (2)
+            out[m] = gp
+            through[m] += gp * row[m]
+    for c in range(len(p)):
+        row, out = p[c, first:last], gz[c, first:last]
+        for m in range(row.size):
+            out[m] = row[m] * (out[m] - through[m]) if counts[m] else 0  # (3)
+
+
 @kernel
-def _backward(a, b, p, labels, counted, squared, gz):
-    N, C, M = p.shape
-    stretches = (M + STRETCH - 1) // STRETCH
-    for job in prange(N * stretches):
+def _backward(a, b, p, labels, counted, squared, stretches, gz):
+    for job in prange(len(p) * stretches):
         n, first = job // stretches, job % stretches * STRETCH
-        last = min(first + STRETCH, M)
-        label, counts = labels[n, first:last], counted[n, first:last]
-        through = np.zeros(last - first, p.dtype)
-        for c in range(C):
-            row, out = p[n, c, first:last], gz[n, c, first:last]
-            slope, base = a[n, c], b[n, c]
-            for m in range(last - first):
-                gp = (slope if label[m] == c else 0) + (2 * base * row[m] if squared else base)  # (2)
-                out[m] = gp
-                through[m] += gp * row[m]
-        for c in range(C):
-            row, out = p[n, c, first:last], gz[n, c, first:last]
-            for m in range(last - first):
-                out[m] = row[m] * (out[m] - through[m]) if counts[m] else 0  # (3)
+        last = min(first + STRETCH, p.shape[2])
+        _gradient(a[n], b[n], p[n], labels[n], counted[n], squared, first, last, gz[n])
 
 
 def probabilities(z):
@@ -68,5 +72,5 @@ def sums(p, labels, counted, squared):
 def backward_input(a, b, p, labels, counted, squared):
     """Compute gz by equation (3) from dL/dp = a y + b, or a y + 2 b p if squared."""
     gz = np.empty(p.shape, p.dtype)
-    _backward(a, b, p, labels, counted, squared, gz)
+    _backward(a, b, p, labels, counted, squared, -(-p.shape[2] // STRETCH), gz)
     return gz

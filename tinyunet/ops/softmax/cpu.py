@@ -1,7 +1,7 @@
 """Softmax and its logarithm on the CPU, on arrays (before, C, after).
 
-An iteration owns a stretch of pixels and runs over the classes in its outer loop, so that all inner loops are over
-contiguous memory and vectorise, exponentials included.
+A job owns a stretch of pixels and runs over the classes in its outer loop, so that all inner loops are over contiguous
+memory and vectorise, exponentials included.
 """
 
 import math
@@ -9,67 +9,72 @@ import math
 import numpy as np
 from numba import prange
 
-from ..jit import kernel
+from ..jit import kernel, serial
 
 STRETCH = 2048
-"""Pixels per iteration: small enough for a class row to stay in the first-level cache."""
+"""Pixels per job: small enough for a class row to stay in the first-level cache."""
 
 
-@kernel
-def _softmax(x, y, logarithm):
-    before, C, after = x.shape
-    stretches = (after + STRETCH - 1) // STRETCH
-    for job in prange(before * stretches):
-        n, first = job // stretches, job % stretches * STRETCH
-        last = min(first + STRETCH, after)
-        largest = x[n, 0, first:last].copy()
-        total = np.zeros_like(largest)
-        for c in range(1, C):
-            row = x[n, c, first:last]
-            for k in range(row.size):
-                if row[k] > largest[k]:
-                    largest[k] = row[k]
-        for c in range(C):
-            row, out = x[n, c, first:last], y[n, c, first:last]
-            for k in range(row.size):
-                e = math.exp(row[k] - largest[k])
-                total[k] += e
-                out[k] = row[k] - largest[k] if logarithm else e
+@serial
+def _softmax_of(x, first, last, y, logarithm):
+    """Equation (1) for the pixels first .. last."""
+    largest, total = x[0, first:last].copy(), np.zeros(last - first, x.dtype)
+    for c in range(1, len(x)):
+        row = x[c, first:last]
+        for k in range(row.size):
+            largest[k] = max(largest[k], row[k])
+    for c in range(len(x)):
+        row, out = x[c, first:last], y[c, first:last]
+        for k in range(row.size):
+            shifted = row[k] - largest[k]
+            e = math.exp(shifted)
+            total[k] += e
+            out[k] = shifted if logarithm else e
+    for k in range(total.size):
+        total[k] = math.log(total[k]) if logarithm else 1 / total[k]
+    for c in range(len(x)):
+        out = y[c, first:last]
+        for k in range(out.size):
+            out[k] = out[k] - total[k] if logarithm else out[k] * total[k]  # (1)
+
+
+@serial
+def _gradient_of(gy, y, first, last, gx, logarithm):
+    """Equation (2) for the pixels first .. last."""
+    total = np.zeros(last - first, y.dtype)
+    for c in range(len(y)):
+        g, p = gy[c, first:last], y[c, first:last]
         for k in range(total.size):
-            total[k] = math.log(total[k]) if logarithm else 1 / total[k]
-        for c in range(C):
-            out = y[n, c, first:last]
-            for k in range(out.size):
-                out[k] = out[k] - total[k] if logarithm else out[k] * total[k]  # (1)
+            total[k] += g[k] if logarithm else g[k] * p[k]
+    for c in range(len(y)):
+        g, p, out = gy[c, first:last], y[c, first:last], gx[c, first:last]
+        for k in range(total.size):
+            out[k] = g[k] - math.exp(p[k]) * total[k] if logarithm else p[k] * (g[k] - total[k])  # (2)
 
 
 @kernel
-def _backward(gy, y, gx, logarithm):
-    before, C, after = y.shape
-    stretches = (after + STRETCH - 1) // STRETCH
-    for job in prange(before * stretches):
+def _softmax(x, stretches, y, logarithm):
+    for job in prange(len(x) * stretches):
         n, first = job // stretches, job % stretches * STRETCH
-        last = min(first + STRETCH, after)
-        total = np.zeros_like(y[n, 0, first:last])
-        for c in range(C):
-            g, p = gy[n, c, first:last], y[n, c, first:last]
-            for k in range(total.size):
-                total[k] += g[k] if logarithm else g[k] * p[k]
-        for c in range(C):
-            g, p, out = gy[n, c, first:last], y[n, c, first:last], gx[n, c, first:last]
-            for k in range(total.size):
-                out[k] = g[k] - math.exp(p[k]) * total[k] if logarithm else p[k] * (g[k] - total[k])  # (2)
+        _softmax_of(x[n], first, min(first + STRETCH, x.shape[2]), y[n], logarithm)
+
+
+@kernel
+def _backward(gy, y, stretches, gx, logarithm):
+    for job in prange(len(y) * stretches):
+        n, first = job // stretches, job % stretches * STRETCH
+        _gradient_of(gy[n], y[n], first, min(first + STRETCH, y.shape[2]), gx[n], logarithm)
 
 
 def _run_forward(x, logarithm):
     y = np.empty(x.shape, x.dtype)
-    _softmax(np.ascontiguousarray(x), y, logarithm)
+    _softmax(np.ascontiguousarray(x), -(-x.shape[2] // STRETCH), y, logarithm)
     return y
 
 
 def _run_backward(gy, y, logarithm):
     gx = np.empty(y.shape, y.dtype)
-    _backward(np.ascontiguousarray(gy), y, gx, logarithm)
+    _backward(np.ascontiguousarray(gy), y, -(-y.shape[2] // STRETCH), gx, logarithm)
     return gx
 
 
