@@ -39,7 +39,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tinyunet",
         description="Segment medical images with a UNet that is readable down to its last loop.",
-        epilog="Start with: tinyunet train (toy tumours, a few minutes). Then: tinyunet train FOLDER",
+        epilog="Start with:  tinyunet train         (toy tumours, a few minutes)\nThen:        tinyunet train FOLDER",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"tinyunet {__version__}")
     parser.add_argument("--traceback", action="store_true", help="on an error, show where in the code it arose")

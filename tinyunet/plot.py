@@ -57,7 +57,7 @@ def curves(history: Sequence[dict]):
         for name, (label, colour) in lines.items():
             axes.plot(epochs, [row[name] for row in history], color=colour, marker=".", label=label)
         axes.set(title=title, xlabel="epoch", xlim=(0.5, len(history) + 0.5))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.25)
         if len(lines) > 1:
             axes.legend()
