@@ -1,8 +1,8 @@
 """The layers: an operation of `functional` together with its parameters and settings.
 
 Layers that have weights need `rng`, a numpy.random.Generator, and draw their starting values from it. Each layer knows
-how it widens the receptive field: `grow(r, j)` takes the field r of one input pixel and the distance j between
-neighbouring input pixels, both in pixels of the network's image, and returns those of the output (vertical axis).
+what it looks at: `sees(first, last)` takes output rows, first to last, and returns the first and last input row that
+they depend on, as if the image went on for ever. The receptive field in `summary` follows from it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from .module import Module, Parameter
 
 
 class _Layer(Module):
-    def grow(self, r: float, j: float) -> tuple[float, float]:
-        """Return receptive field and pixel distance after this layer, from those before it."""
-        return r, j
+    def sees(self, first, last):
+        """Return the first and last input row behind the output rows `first` to `last` (ints or int arrays)."""
+        return first, last
 
 
 class _Convolution(_Layer):
@@ -74,8 +74,9 @@ class Conv2d(_Convolution):
     def forward(self, x):
         return F.conv2d(x, self.weight, self.bias, stride=self.stride, padding=self.padding)
 
-    def grow(self, r, j):
-        return r + (self.kernel_size[0] - 1) * j, j * self.stride[0]
+    def sees(self, first, last):
+        KH, SH, PH = self.kernel_size[0], self.stride[0], self.padding[0]
+        return first * SH - PH, last * SH - PH + KH - 1
 
 
 class ConvTranspose2d(_Convolution):
@@ -117,9 +118,9 @@ class ConvTranspose2d(_Convolution):
         options = {"stride": self.stride, "padding": self.padding, "output_padding": self.output_padding}
         return F.conv_transpose2d(x, self.weight, self.bias, **options)
 
-    def grow(self, r, j):
-        stamps = -(-self.kernel_size[0] // self.stride[0])
-        return r + (stamps - 1) * j, j / self.stride[0]
+    def sees(self, first, last):
+        KH, SH, PH = self.kernel_size[0], self.stride[0], self.padding[0]
+        return -((KH - 1 - PH - first) // SH), (last + PH) // SH  # row p stamps the rows p SH - PH + (0 .. KH - 1)
 
 
 class UpsampleConv2d(_Convolution):
@@ -158,9 +159,10 @@ class UpsampleConv2d(_Convolution):
     def forward(self, x):
         return F.upsample_conv2d(x, self.weight, self.bias, scale=self.scale, padding=self.padding)
 
-    def grow(self, r, j):
-        # A window of KH enlarged pixels shows at most ceil((KH - 1) / SH) + 1 pixels of the input.
-        return r - (-(self.kernel_size[0] - 1) // self.scale[0]) * j, j / self.scale[0]
+    def sees(self, first, last):
+        KH, SH = self.kernel_size[0], self.scale[0]
+        PH = (KH - 1) // 2 if self.padding == "same" else 0
+        return (first - PH) // SH, (last - PH + KH - 1) // SH
 
 
 class UpsampleNearest2d(_Layer):
@@ -172,8 +174,8 @@ class UpsampleNearest2d(_Layer):
     def forward(self, x):
         return F.upsample_nearest2d(x, scale=self.scale)
 
-    def grow(self, r, j):
-        return r, j / self.scale[0]
+    def sees(self, first, last):
+        return first // self.scale[0], last // self.scale[0]
 
 
 class _Pool(_Layer):
@@ -182,8 +184,9 @@ class _Pool(_Layer):
         self.stride = self.kernel_size if stride is None else pair(stride, "stride", 1)
         self.padding = pair(padding, "padding", 0)
 
-    def grow(self, r, j):
-        return r + (self.kernel_size[0] - 1) * j, j * self.stride[0]
+    def sees(self, first, last):
+        KH, SH, PH = self.kernel_size[0], self.stride[0], self.padding[0]
+        return first * SH - PH, last * SH - PH + KH - 1
 
 
 class MaxPool2d(_Pool):

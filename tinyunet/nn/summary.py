@@ -20,9 +20,9 @@ def readable_bytes(count: float) -> str:
 def summarize(model: Module, input_shape: tuple[int, int, int, int]) -> str:
     """Return a table of the layers: name, kind, output shape, parameters, receptive field, bytes of the output.
 
-    The receptive field is the side, in pixels of the network's image, of the square that one output value depends on,
-    followed along the order in which the layers run. In a UNet that is the deepest path, so it is exact: a skip sees
-    less.
+    The receptive field is the height, in pixels of the network's image, that one output value can depend on, followed
+    back through the layers in the order in which they ran. In a UNet that is the deepest path, so it is exact: a skip
+    sees less. It is the largest over the rows, for behind pools and enlargements some rows see more than others.
 
     Parameters
     ----------
@@ -35,15 +35,17 @@ def summarize(model: Module, input_shape: tuple[int, int, int, int]) -> str:
     str
         Ready to print.
     """
-    rows, field, distance = [("input", "", input_shape, 0, 1, int(np.prod(input_shape)) * 4)], 1.0, 1.0
+    rows, ran = [("input", "", input_shape, 0, 1, int(np.prod(input_shape)) * 4)], []
 
     def note(name, module, y):
-        nonlocal field, distance
         if any(True for _ in module.named_children()):
             return  # rows are for layers, not for the blocks that hold them
-        field, distance = module.grow(field, distance)
-        kind = type(module).__name__
-        rows.append((name, kind, y.shape, module.parameter_count(), round(field), y.data.nbytes))
+        ran.append(module)
+        first = last = np.arange(y.shape[2])
+        for layer in reversed(ran):
+            first, last = layer.sees(first, last)
+        field = int((last - first).max()) + 1
+        rows.append((name, type(module).__name__, y.shape, module.parameter_count(), field, y.data.nbytes))
 
     dtype = next((p.dtype for p in model.parameters()), np.dtype(np.float32))
     with no_grad(), model.evaluating(), watching(note):
