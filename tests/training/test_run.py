@@ -122,7 +122,7 @@ def test_best_and_last_hold_the_weights_of_their_epochs(tmp_path, data, monkeypa
         for key, array in loaded.items():
             assert np.array_equal(array, states[epoch - 1][key]), (name, key)
     text = (tmp_path / "out" / "report.md").read_text()
-    assert "`best.safetensors` is epoch 2, which had the highest mean validation Dice, 0.9000" in text
+    assert "`best.safetensors` is from epoch 2, which had the highest mean validation Dice, 0.9000" in text
 
 
 def divided(root, **options):

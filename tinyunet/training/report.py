@@ -77,7 +77,7 @@ def write_report(
         "## Training",
         "",
         f"{last['epoch']} epochs in {minutes:.1f} minutes; loss {last['loss']:.4f} at the end. "
-        f"`best.safetensors` is {_which_epoch(history)}.",
+        f"`best.safetensors` is from {_which_epoch(history)}.",
     ]
     lines += ["", "![Loss, validation Dice and learning rate](curves.png)", "", "## Data", "", "```", data, "```", ""]
     lines += ["## Settings", "", "| setting | value |", "|---|---|"]
