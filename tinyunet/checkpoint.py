@@ -64,7 +64,11 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, np.ndarray], dict]:
             f"{path} holds weights but not how to use them (it was not written by tinyunet); build the network "
             "yourself and pass safetensors.numpy.load_file(path) to model.load_state_dict()"
         )
-    description = json.loads(metadata[_KEY])
-    if description["format"] > _FORMAT:
+    try:
+        description = json.loads(metadata[_KEY])
+        newer = description["format"] > _FORMAT
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path} is damaged: its description cannot be read ({error})") from error
+    if newer:
         raise CheckpointError(f"{path} was written by a newer tinyunet (format {description['format']}); upgrade")
     return arrays, description

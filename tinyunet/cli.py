@@ -145,6 +145,7 @@ def _predict(options: argparse.Namespace) -> int:
 
     segmenter = Segmenter.load(options.model)
     paths = _image_paths(options.images)
+    segmenter.compile_kernels()
     out = Path(options.out)
     kinds = ["labels", "views"] + ["probabilities"] * options.probabilities
     for kind in kinds:
@@ -213,6 +214,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         root, split, mask_values=segmenter.mask_values, channels=channels if channels in (1, 3) else None
     )
     print(dataset.describe())
+    segmenter.compile_kernels()
     scores = segmenter.evaluate(dataset, empty=options.empty)
     print(scores.table())
     for warning in report.warnings_about(scores, segmenter.class_names):

@@ -32,6 +32,9 @@ def write_whole(path: str | Path, content: bytes | str) -> None:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner can read
         os.replace(temporary, path)
+    except OSError as error:
+        os.unlink(temporary)
+        raise OSError(error.errno, error.strerror, str(path)) from error  # the error of a write names no file
     except BaseException:
         os.unlink(temporary)
         raise

@@ -85,6 +85,13 @@ class Segmenter:
         margins = ((0, 0), (0, 0), (before, extra_h - before), (before, extra_w - before))
         return F.crop(self.model(np.pad(x, margins, mode="edge")), (0, extra_h - border, 0, extra_w - border))
 
+    def compile_kernels(self) -> None:
+        """Segment a tiny image, so that the first real one need not wait; says so where compilation takes place."""
+        from .ops.jit import announce_compilation  # imports numba
+
+        with announce_compilation():
+            self.probabilities(np.zeros((self.model.arguments["in_channels"], 8, 8), np.float32))
+
     def evaluate(self, dataset: Dataset, *, empty: str = "skip") -> Scores:
         """Predict every image of a data set and compare with its masks.
 

@@ -38,15 +38,16 @@ def losses(run, dtype) -> list[float]:
 
 
 @every_run
-def test_ten_steps_give_the_frozen_torch_losses(name):
-    with use_kernels("reference"):
+@pytest.mark.parametrize("rung", ["reference", "cpu"])
+def test_ten_steps_give_the_frozen_torch_losses(name, rung):
+    with use_kernels(rung):
         found = losses(RUNS[name], np.float64)
     np.testing.assert_allclose(found, frozen()[name], rtol=1e-9)
     assert found[-1] < found[0]
 
 
 def test_ten_steps_in_float32_follow_the_frozen_torch_losses():
-    """The numba kernels as they are used; that they equal the reference in float64 is checked op by op."""
+    """The fast kernels of float32, as they are used."""
     with use_kernels("cpu"):
         found = losses(RUNS["transposed-adamw"], np.float32)
     np.testing.assert_allclose(found, frozen()["transposed-adamw"], rtol=1e-4)

@@ -13,8 +13,8 @@ from tinyunet.data.sample import DataError, Sample, SampleCache
 
 MAX_CLASSES = 32
 _LAYOUTS = """expected one of these layouts:
-    ROOT/images  ROOT/masks                                  (split=None)
-    ROOT/train/images  ROOT/train/masks  and the same in test (split="train" or "test")"""
+    ROOT/images  ROOT/masks
+    ROOT/train/images  ROOT/train/masks  and the same in test"""
 
 
 class ImageFolder:
@@ -105,7 +105,8 @@ class ImageFolder:
         if grey and colour and channels is None:
             raise DataError(
                 f"{self.root}: {len(grey)} grey images ({_some(grey)}) are mixed with {len(colour)} RGB "
-                f"images ({_some(colour)}). Pass channels=1 to make all of them grey, or channels=3 for RGB."
+                f"images ({_some(colour)}). Make all of them grey with channels=1 "
+                "(--channels 1), or RGB with channels=3 (--channels 3)."
             )
         return channels or (1 if grey else 3), tuple(size for _, size in headers.values())
 
@@ -169,9 +170,9 @@ def _find(root: Path, split: str | None) -> Path:
     found = [path.name + "/" * path.is_dir() for path in sorted(place.iterdir())]
     hint = ""
     if split is None and (root / "train" / "images").is_dir():
-        hint = '\nThe folder has a train part: pass split="train".'
+        hint = '\nThe folder has a train part: choose split="train" (--split train).'
     elif split is not None and (root / "images").is_dir() and not folder.is_dir():
-        hint = "\nThe folder is not divided: pass split=None."
+        hint = "\nThe folder is not divided: leave out the split."
     raise DataError(
         f"{folder}: no folder {' and no folder '.join(missing)}; {_LAYOUTS}\n"
         f"{place} holds: {_some(found) or 'nothing'}{hint}"

@@ -34,11 +34,11 @@ class _CompilationLine(event.Listener):
     """Counts the kernels being compiled and keeps one line on the terminal up to date."""
 
     def __init__(self, stream):
-        self.stream, self.count, self.start, self.depth = stream, 0, None, 0
+        self.stream, self.count, self.seconds, self.depth = stream, 0, 0.0, 0
 
     def on_start(self, event):
-        if self.depth == 0:
-            self.start = self.start or time.perf_counter()
+        if self.depth == 0:  # a kernel; deeper are the helpers that it calls
+            self.start = time.perf_counter()
             self.count += 1
             name = event.data["dispatcher"].py_func.__qualname__
             self.write(f"compiling kernels, first run only: {self.count} ({name}) ...")
@@ -46,6 +46,8 @@ class _CompilationLine(event.Listener):
 
     def on_end(self, event):
         self.depth -= 1
+        if self.depth == 0:
+            self.seconds += time.perf_counter() - self.start
 
     def write(self, text: str, end: str = "") -> None:
         if self.stream.isatty():
@@ -63,5 +65,4 @@ def announce_compilation(stream=None) -> Iterator[None]:
     with event.install_listener("numba:compile", line):
         yield
     if line.count:
-        seconds = time.perf_counter() - line.start
-        line.write(f"compiled {line.count} kernels in {seconds:.0f} s; they are cached for the next run", end="\n")
+        line.write(f"compiled {line.count} kernels in {line.seconds:.0f} s; kept on disk for the next run", end="\n")

@@ -1,0 +1,76 @@
+"""The settings of a run: one list, from which `tinyunet.train` and `tinyunet train --help` are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from functools import partial
+from typing import Any
+
+from .. import functional as F
+from ..optim import SGD, Adam, AdamW, Constant, Cosine, Poly, Step
+
+OPTIMIZERS = {"adam": Adam, "adamw": AdamW, "sgd": partial(SGD, momentum=0.9, nesterov=True)}
+SCHEDULES = {"cosine": Cosine, "poly": Poly, "step": Step, "constant": Constant}
+LOSSES = {"ce+dice": F.cross_entropy_dice, "ce": F.cross_entropy, "dice": F.dice_loss}
+
+
+def _setting(default: Any, text: str, choices=None):
+    return field(default=default, metadata={"help": text, "choices": choices})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides a run. `tinyunet train --help` and `tinyunet.train` are made from this one list.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range, naming the setting, the choices and what came.
+    """
+
+    data: str = _setting(
+        "tumour",
+        "kind of toy data (tumour, organ, lesion, cells, vessels), or a folder with images/ and masks/, or with train/ "
+        "and test/ that hold them",
+    )
+    out: str = _setting("", "folder for the results; by default runs/NAME, numbered if it exists")
+    epochs: int = _setting(20, "passes over the training images")
+    batch_size: int = _setting(8, "images per step")
+    lr: float = _setting(2e-3, "learning rate")
+    optimizer: str = _setting("adam", "how the weights are changed; sgd has Nesterov momentum 0.9", tuple(OPTIMIZERS))
+    weight_decay: float = _setting(0.0, "pull of the weights towards 0")
+    schedule: str = _setting("cosine", "course of the learning rate", tuple(SCHEDULES))
+    warm_up: int = _setting(0, "steps that approach the learning rate")
+    clip_norm: float = _setting(0.0, "largest length of the gradient; 0 for any")
+    loss: str = _setting("ce+dice", "what is minimised: cross-entropy, soft Dice, or their sum", tuple(LOSSES))
+    base_channels: int = _setting(16, "channels of the first level")
+    depth: int = _setting(3, "number of poolings")
+    up: str = _setting("transposed", "how the decoder enlarges", ("transposed", "article", "nearest"))
+    norm: str = _setting("batch", "normalisation after each convolution", ("batch", "group", "none"))
+    dropout: float = _setting(0.0, "probability of dropping a value at the two deepest levels")
+    normalize: str = _setting(
+        "minmax",
+        "scaling of intensities: each image to [0,1], to [-1,1], to mean 0 and deviation 1, or all by one window",
+        ("minmax", "symmetric", "zscore", "window"),
+    )
+    window: tuple[float, float] | None = _setting(None, "intensities that become 0 and 1 with --normalize window")
+    augment: bool = _setting(True, "flip, quarter turns and gamma at random")
+    rotate: float = _setting(0.0, "also rotate by up to so many degrees")
+    zoom: float = _setting(1.0, "also scale by a factor of up to this, or its inverse")
+    size: int = _setting(0, "train on squares cut from the images with this side; 0 for whole images")
+    channels: int = _setting(0, "read images as grey (1) or RGB (3); 0 as they are", (0, 1, 3))
+    validation: float = _setting(0.2, "share of the training images held out to choose the best epoch; 0 for none")
+    seed: int = _setting(0, "of weights, order, augmentation and splits; the same seed gives the same bits")
+
+    def __post_init__(self):
+        least = {"epochs": 1, "batch_size": 1, "weight_decay": 0, "warm_up": 0, "clip_norm": 0, "rotate": 0, "zoom": 1}
+        for name, lowest in (least | {"size": 0, "seed": 0}).items():
+            if not getattr(self, name) >= lowest:
+                raise ValueError(f"{name} must be at least {lowest}, got {getattr(self, name)}")
+        for f in fields(self):
+            choices = f.metadata["choices"]
+            if choices and getattr(self, f.name) not in choices:
+                allowed = ", ".join(map(str, choices))
+                raise ValueError(f"{f.name} must be one of {allowed}, got {getattr(self, f.name)!r}")
+        if (self.normalize == "window") != (self.window is not None):
+            raise ValueError("window and normalize='window' belong together: give both or neither")
