@@ -392,6 +392,14 @@ def test_resuming_with_changed_masks_is_refused(tmp_path):
         resume(out)
 
 
+def test_resuming_with_more_images_is_refused(tmp_path):
+    data, out = folder(tmp_path / "data"), tmp_path / "out"
+    train(data, out, **FAST | {"epochs": 1})
+    folder(data, count=12)
+    with pytest.raises(CheckpointError, match=r"trained with 4 images, but .* now gives 8"):
+        resume(out)
+
+
 def test_a_truncated_last_checkpoint_is_refused(tmp_path, data):
     out = tmp_path / "out"
     train(data, out, **FAST | {"epochs": 1})

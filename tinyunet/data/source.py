@@ -67,10 +67,10 @@ def open_sources(
         raise DataError(f"the validation share must be at least 0 and below 1, got {validation}")
     if str(data) in KINDS and not Path(data).exists():
         size = (toy_size, toy_size)
-        whole: Dataset = Toy(str(data), 200, size, seed)
+        whole: Dataset = Toy(str(data), 120, size, seed)
         test: Dataset | None = Toy(str(data), 40, size, seed + 1)
         names = ", ".join(whole.class_names)
-        text = f"toy {data}: 200 images to train and validate, 40 to test, {toy_size}x{toy_size}; classes {names}"
+        text = f"toy {data}: 120 images to train and validate, 40 to test, {toy_size}x{toy_size}; classes {names}"
     else:
         root = Path(data)
         if not root.exists():

@@ -5,7 +5,7 @@
 - `fastmath={"contract", "reassoc"}`: fused multiply-adds and vectorised sums, but never "nnan" or "ninf", so a NaN
   stays visible.
 - `cache=True`: machine code is kept on disk. The cache notices edits of the kernel's own file only, which is why a
-  kernel uses nothing compiled from another file.
+  kernel uses nothing compiled from another file; the one exception, `simd.py`, says so.
 - Nothing is compiled at import, and only the dtypes that are used.
 
 `NUMBA_DISABLE_JIT=1` in the environment turns the kernels into plain Python, to step through with a debugger.
