@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tinyunet",
         description="Segment medical images with a UNet that is readable down to its last loop.",
-        epilog="Start with:  tinyunet train         (toy tumours, a few minutes)\nThen:        tinyunet train FOLDER",
+        epilog="Start with:  tinyunet train         (toy tumours, about a minute)\nThen:        tinyunet train FOLDER",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"tinyunet {__version__}")

@@ -34,7 +34,7 @@ class Settings:
         "and test/ that hold them",
     )
     out: str = _setting("", "folder for the results; by default runs/NAME, numbered if it exists")
-    epochs: int = _setting(20, "passes over the training images")
+    epochs: int = _setting(12, "passes over the training images")
     batch_size: int = _setting(8, "images per step")
     lr: float = _setting(2e-3, "learning rate")
     optimizer: str = _setting("adam", "how the weights are changed; sgd has Nesterov momentum 0.9", tuple(OPTIMIZERS))
