@@ -169,7 +169,7 @@ def test_missing_folders(tmp_path):
     with pytest.raises(DataError, match=r"no folder images and no folder masks(.|\n)*holds: pictures/"):
         ImageFolder(tmp_path)
     make(tmp_path / "train")
-    with pytest.raises(DataError, match='pass split="train"'):
+    with pytest.raises(DataError, match='choose split="train"'):
         ImageFolder(tmp_path)
     with pytest.raises(DataError, match=r"test: no folder images(.|\n)*holds: pictures/, train/"):
         ImageFolder(tmp_path, "test")
@@ -177,7 +177,7 @@ def test_missing_folders(tmp_path):
 
 def test_undivided_folder_opened_with_a_split(tmp_path):
     make(tmp_path)
-    with pytest.raises(DataError, match="pass split=None"):
+    with pytest.raises(DataError, match="leave out the split"):
         ImageFolder(tmp_path, "train")
 
 
