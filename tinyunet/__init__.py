@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import functional
 from .autograd import GraphError, NonFiniteError, Op, Tensor
+from .backend import keep_freed_memory
 from .gradcheck import GradientError, check_adjoint, check_gradients
 from .nn import Module, Parameter, UNet
 from .ops.shapes import ShapeError
@@ -25,6 +26,7 @@ __all__ = [
     "check_gradients",
     "debug",
     "functional",
+    "keep_freed_memory",
     "load",
     "no_grad",
     "resume",

@@ -13,6 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from . import __version__
+from .backend import keep_freed_memory
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not options.command:
         parser.print_help()
         return 2
+    keep_freed_memory()
     try:
         return options.run(options)
     except KeyboardInterrupt as stop:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..backend import keep_freed_memory
 from ..checkpoint import CheckpointError, read_checkpoint, write_checkpoint
 from ..data import Augment, Loader, Normalize
 from ..data.source import Sources, open_sources
@@ -156,6 +157,7 @@ def _naming(folder: Path) -> Iterator[None]:
 def _run(chosen: Settings, folder: Path, sources: Sources, saved: tuple | None, show_progress: bool) -> Result:
     say = print if show_progress else (lambda *text: None)
     say(sources.text)
+    keep_freed_memory()
     segmenter, trainer = _build(chosen, sources, show_progress)
     description = segmenter.description() | {"settings": asdict(chosen), "images": len(sources.train)}
 
