@@ -1,4 +1,4 @@
-"""The `tinyunet` command: train, predict, evaluate, summary.
+"""The `tinyunet` command: train, predict, evaluate, summary, bench.
 
 Exit codes: 0 done, 1 it could not be done (one line says why and what to change), 2 the command line is wrong,
 130 stopped by Ctrl-C.
@@ -92,6 +92,20 @@ def _parser() -> argparse.ArgumentParser:
     for name, default in (("in-channels", 1), ("classes", 2), ("base-channels", 16), ("depth", 3)):
         text = f"of a new UNet (default: {default})"
         summary.add_argument(f"--{name}", type=int, default=default, metavar="N", help=text)
+
+    bench = commands.add_parser("bench", help="measure the speed on this machine, beside PyTorch's")
+    bench.description = "Validate, then time: UNets of several sizes, beside PyTorch where it is installed."
+    bench.set_defaults(run=_bench)
+    mode = bench.add_mutually_exclusive_group()
+    mode.add_argument("--ops", action="store_true", help="single operations instead of networks")
+    mode.add_argument(
+        "--ladder", nargs="?", const="conv2d", metavar="OP", help="one operation, rung by rung (default: conv2d)"
+    )
+    mode.add_argument("--memory", action="store_true", help="peak memory of a training step")
+    bench.add_argument("--quick", action="store_true", help="only the first and the last case")
+    bench.add_argument("--rounds", type=int, default=10, metavar="N", help="how often each side runs (default: 10)")
+    bench.add_argument("--threads", type=int, metavar="N", help="of every side (default: all cores)")
+    _add_out(bench, "bench")
     return parser
 
 
@@ -246,3 +260,9 @@ def _summary(options: argparse.Namespace) -> int:
         model = UNet(**sizes, base_channels=options.base_channels, depth=options.depth)
     print(model.summary(*(model.next_size(side) for side in size)))
     return 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from .bench import command
+
+    return command.run(options)
