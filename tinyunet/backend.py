@@ -51,9 +51,9 @@ def keep_freed_memory() -> bool:
     """Let this process keep the memory of freed arrays for the next ones; return whether the system knows how.
 
     A training step makes and frees hundreds of megabytes of arrays. The C library of Linux gives large ones back to the
-    system at once, and the system clears every page before it hands it out again: a quarter of a step (UNet base 16,
-    4 x 128 x 128: 129 ms, and 97 ms with memory kept, at the same peak). It changes the whole process, therefore it is
-    called by `tinyunet.train`, by the command and by the benchmark, and otherwise left to you.
+    system at once, and the system clears every page before it hands it out again, which costs a good part of a step.
+    It changes the whole process, therefore it is called by `tinyunet.train` and by the command (where the benchmark's
+    other sides profit too), and otherwise left to you.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -8,8 +8,8 @@
   kernel uses nothing compiled from another file; the one exception, `simd.py`, says so.
 - Nothing is compiled at import, and only the dtypes that are used.
 - Threads that wait at the end of a `prange` spin only briefly (`GOMP_SPINCOUNT`, unless you have set it). By default
-  GNU OpenMP spins for milliseconds, which on a machine with other work takes away the core that the work waits for:
-  a training step beside one busy process took 446 ms, and takes 288 ms so; on an idle machine it costs 4 %.
+  GNU OpenMP spins for milliseconds, which on a machine with other work takes away the core that the work waits for;
+  on an idle one the longer spin is slightly faster. Compare with `GOMP_SPINCOUNT=1000000 tinyunet bench --quick`.
 
 `NUMBA_DISABLE_JIT=1` in the environment turns the kernels into plain Python, to step through with a debugger.
 """

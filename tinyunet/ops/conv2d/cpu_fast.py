@@ -19,8 +19,8 @@ of PyTorch 2.13 on the same two AVX2 cores; the loops of `cpu.py` take 8, and wi
    Only rows are mixed, so the transforms run over whole rows of the image without any gathering, and each of the six
    *lifted* rows then takes an ordinary 1 x 3 convolution: 18 multiply-adds for four outputs instead of 36. The
    two-dimensional F(4x4, 3x3) needs 9, but mixes neighbouring columns too and rounds worse. Time 1.1.
-2. *Register blocking.* The 1 x 3 convolution is `simd.multiply`, at 80 to 90 % of the machine's peak. A loop that LLVM
-   vectorises by itself must read and write every sum for every input channel, and reaches 40 to 60 %.
+2. *Register blocking.* The 1 x 3 convolution is `simd.multiply`, whose sums stay in registers. A loop that LLVM
+   vectorises by itself must read and write every sum for every input channel, and reached about half that rate.
 3. *Fused tiles.* A job transforms the input rows of one tile, multiplies, and transforms back, all within its cache.
    A tile holds `per_tile` segments of four output rows side by side, so that small images give long rows as well;
    each segment carries the two extra columns that its taps reach, and results in those columns are dropped. With

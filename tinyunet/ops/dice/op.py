@@ -20,7 +20,7 @@ class DiceLoss(Op):
         if eps <= 0:
             raise ValueError(f"eps must be positive, got {eps}")
         N, C, H, W = z.shape
-        self.squared, self.eps = squared, eps
+        self.squared = squared
         labels = prepare_labels(target, z, ignore_index)
         counted = labels != ignore_index
         if C == 1:
