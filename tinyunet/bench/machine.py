@@ -19,7 +19,6 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
-from numba import prange
 
 from ..ops.jit import kernel, serial
 from ..ops.simd import LANES, load, splat, store
@@ -88,8 +87,8 @@ def measure_peaks(repeats: int = 30, steps: int = 1_000_000, copied: int = 2**24
     threads = numba.get_num_threads()
     sums = np.zeros((threads, 12 * LANES), np.float32)
     x, y = np.ones(copied, np.float32), np.zeros(copied, np.float32)
-    arithmetic = _fastest(lambda: _multiply_add(steps, sums), repeats)
-    copy = _fastest(lambda: _copy(x, y, threads), repeats)
+    arithmetic = _fastest(lambda: _multiply_add[threads](steps, sums), repeats)
+    copy = _fastest(lambda: _copy[copied](x, y), repeats)
     return Peaks(threads * steps * 12 * 2 * LANES / arithmetic / 1e9, 2 * x.nbytes / copy / 1e9)
 
 
@@ -104,8 +103,8 @@ def _fastest(work: Callable[[], None], repeats: int) -> float:
 
 
 @kernel
-def _multiply_add(steps, sums):
-    for thread in prange(len(sums)):
+def _multiply_add(first, last, steps, sums):
+    for thread in range(first, last):
         _multiply_add_in_registers(steps, sums[thread])
 
 
@@ -125,7 +124,5 @@ def _multiply_add_in_registers(steps, x):
 
 
 @kernel
-def _copy(x, y, parts):
-    for part in prange(parts):
-        first, last = x.size * part // parts, x.size * (part + 1) // parts
-        y[first:last] = x[first:last]
+def _copy(first, last, x, y):
+    y[first:last] = x[first:last]

@@ -1,39 +1,71 @@
-"""How the numba kernels are compiled, in one place: options, and a line that says when a first call is compiling.
+"""How the numba kernels are compiled and started, in one place.
 
-- `parallel=True`: `prange` splits the work. Every kernel gathers: an iteration owns what it writes and sums in a
-  fixed order, so the result has the same bits for any number of threads.
+A kernel is written for a range of jobs and started, as in CUDA, with their number in brackets:
+
+    @kernel
+    def _double(first, last, x, y):
+        for k in range(first, last):
+            y[k] = 2 * x[k]
+
+    _double[x.size](x, y)
+
+Every thread runs it on its share of range(x.size). Kernels gather: a job owns what it writes and sums in a fixed order,
+so the result has the same bits for any number of threads. `threads.py` has the details. The options:
+
 - `fastmath={"contract", "reassoc"}`: fused multiply-adds and vectorised sums, but never "nnan" or "ninf", so a NaN
   stays visible.
 - `cache=True`: machine code is kept on disk. The cache notices edits of the kernel's own file only, which is why a
-  kernel uses nothing compiled from another file; the one exception, `simd.py`, says so.
+  kernel uses nothing compiled from another file; the exceptions, `simd.py` and `vector_math.py`, say so.
+- `nogil=True`: other Python threads, such as one that prepares the next batch, run beside a kernel.
 - Nothing is compiled at import, and only the dtypes that are used.
-- Threads that wait at the end of a `prange` spin only briefly (`GOMP_SPINCOUNT`, unless you have set it). By default
-  GNU OpenMP spins for milliseconds, which on a machine with other work takes away the core that the work waits for;
-  on an idle one the longer spin is slightly faster. Compare with `GOMP_SPINCOUNT=1000000 tinyunet bench --quick`.
 
 `NUMBA_DISABLE_JIT=1` in the environment turns the kernels into plain Python, to step through with a debugger.
 """
 
 from __future__ import annotations
 
-import os
+import functools
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FunctionType
 
 import numba
 from numba.core import event
 
-os.environ.setdefault("GOMP_SPINCOUNT", "5000")  # read when the first parallel kernel starts its threads
+from .threads import parallel_for
 
-OPTIONS = {"cache": True, "fastmath": {"contract", "reassoc"}, "error_model": "numpy"}
+OPTIONS = {"fastmath": {"contract", "reassoc"}, "error_model": "numpy"}
 
-kernel = numba.njit(parallel=True, **OPTIONS)
-"""Decorator of a kernel whose `prange` loops run on all threads."""
+_wrappers = {} if numba.config.DISABLE_JIT else {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+serial = numba.njit(**OPTIONS, **_wrappers)
+"""Decorator of a helper that kernels of the same file call. Python cannot call it, which halves its compilation."""
 
-serial = numba.njit(**OPTIONS)
-"""Decorator of a helper that kernels of the same file call."""
+
+class kernel:
+    """Decorator of a function (first, last, *arguments); `f[jobs](*arguments)` runs it on all threads.
+
+    numba's own `prange` does the same, but compiles every loop about three times, a second for the smallest kernel.
+    """
+
+    def __init__(self, function):
+        functools.update_wrapper(self, function)
+
+        def start(jobs, *arguments):
+            parallel_for(job, jobs, arguments)  # noqa: F821  (a global of the copy below)
+
+        # numba's cache goes by the file, line and name of the function that Python calls: those of the kernel.
+        place = function.__code__
+        code = start.__code__.replace(
+            co_filename=place.co_filename, co_firstlineno=place.co_firstlineno, co_name=place.co_name
+        )
+        copy = FunctionType(code, {"parallel_for": parallel_for, "job": serial(function)}, function.__name__)
+        copy.__module__, copy.__qualname__ = function.__module__, f"{function.__qualname__}_start"
+        self.start = numba.njit(nogil=True, cache=True, **OPTIONS)(copy)
+
+    def __getitem__(self, jobs: int):
+        return functools.partial(self.start, jobs)
 
 
 class _CompilationLine(event.Listener):
@@ -46,7 +78,7 @@ class _CompilationLine(event.Listener):
         if self.depth == 0:  # a kernel; deeper are the helpers that it calls
             self.start = time.perf_counter()
             self.count += 1
-            name = event.data["dispatcher"].py_func.__qualname__
+            name = event.data["dispatcher"].py_func.__name__
             self.write(f"compiling kernels, first run only: {self.count} ({name}) ...")
         self.depth += 1
 

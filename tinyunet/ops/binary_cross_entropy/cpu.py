@@ -3,29 +3,29 @@
 import math
 
 import numpy as np
-from numba import prange
 
 from ..jit import kernel
+from ..vector_math import exp
 
 STRETCH = 4096
 """Pixels per iteration, and per partial sum."""
 
 
 @kernel
-def _forward(z, labels, weight, sums):
-    for job in prange(sums.size):
+def _forward(first, last, z, labels, weight, sums):
+    for job in range(first, last):
         loss = 0.0
         for m in range(job * STRETCH, min((job + 1) * STRETCH, z.size)):
             value = z[m]
-            loss += weight[m] * (max(value, 0) - value * (labels[m] == 1) + math.log1p(math.exp(-abs(value))))
+            loss += weight[m] * (max(value, 0) - value * (labels[m] == 1) + math.log1p(exp(-abs(value))))
         sums[job] = loss
 
 
 @kernel
-def _backward(factor, z, labels, weight, gz):
+def _backward(first, last, factor, z, labels, weight, gz):
     one = gz.dtype.type(1)
-    for m in prange(z.size):
-        small = math.exp(-abs(z[m]))
+    for m in range(first, last):
+        small = exp(-abs(z[m]))
         probability = (one if z[m] >= 0 else small) / (one + small)
         gz[m] = factor * weight[m] * (probability - (labels[m] == 1))  # (2)
 
@@ -33,7 +33,7 @@ def _backward(factor, z, labels, weight, gz):
 def forward(z, labels, weight):
     """Compute the sum of equation (1), not yet divided by S."""
     sums = np.empty(-(-z.size // STRETCH))
-    _forward(np.ascontiguousarray(z).reshape(-1), labels.reshape(-1), weight.reshape(-1), sums)
+    _forward[sums.size](np.ascontiguousarray(z).reshape(-1), labels.reshape(-1), weight.reshape(-1), sums)
     return sums.sum()
 
 
@@ -41,5 +41,5 @@ def backward_input(factor, z, labels, weight):
     """Compute gz by equation (2), with factor = gy / S."""
     gz = np.empty(z.shape, z.dtype)
     arrays = (np.ascontiguousarray(z).reshape(-1), labels.reshape(-1), weight.reshape(-1))
-    _backward(factor, *arrays, gz.reshape(-1))
+    _backward[z.size](factor, *arrays, gz.reshape(-1))
     return gz

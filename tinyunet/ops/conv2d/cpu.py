@@ -9,7 +9,6 @@ kernel column v meets, at j SW + v, are neighbours.
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from ..jit import kernel, serial
 from . import cpu_fast, cpu_patch
@@ -32,7 +31,7 @@ def forward(x, w, b, g):
         return special.forward(x, w, b, g)
     y = np.empty((g.N, g.O, g.OH, g.OW), x.dtype)
     b = np.zeros(g.O, x.dtype) if b is None else np.ascontiguousarray(b)
-    _forward(_phases(x, g), np.ascontiguousarray(w), b, g.SH, y)
+    _forward[g.N * g.O](_phases(x, g), np.ascontiguousarray(w), b, g.SH, y)
     return y
 
 
@@ -41,7 +40,7 @@ def backward_input(gy, w, g):
     if special := special_kernels(gy, g):
         return special.backward_input(gy, w, g)
     gx = _empty_phases(gy.dtype, g)
-    _backward_input(np.ascontiguousarray(gy), np.ascontiguousarray(w), g.SH, gx)
+    _backward_input[g.N * g.C](np.ascontiguousarray(gy), np.ascontiguousarray(w), g.SH, gx)
     padded = gx.transpose(0, 1, 2, 4, 3).reshape(*gx.shape[:3], -1)
     return np.ascontiguousarray(padded[:, :, g.PH : g.PH + g.H, g.PW : g.PW + g.W])
 
@@ -51,7 +50,7 @@ def backward_weight(gy, x, g):
     if special := special_kernels(gy, g):
         return special.backward_weight(gy, x, g)
     gw = np.empty((g.O, g.C, g.KH, g.KW), gy.dtype)
-    _backward_weight(np.ascontiguousarray(gy), _phases(x, g), g.SH, gw)
+    _backward_weight[g.O * g.C](np.ascontiguousarray(gy), _phases(x, g), g.SH, gw)
     return gw
 
 
@@ -77,9 +76,9 @@ def _phases(x, g):
 
 
 @kernel
-def _forward(x, w, b, SH, y):
+def _forward(first, last, x, w, b, SH, y):
     O = y.shape[1]
-    for plane in prange(len(y) * O):
+    for plane in range(first, last):
         n, o = plane // O, plane % O
         _forward_plane(x[n], w[o], b[o], SH, y[n, o])
 
@@ -99,9 +98,9 @@ def _forward_plane(x, w, b, SH, y):  # (1)
 
 
 @kernel
-def _backward_input(gy, w, SH, gx):
+def _backward_input(first, last, gy, w, SH, gx):
     C = gx.shape[1]
-    for plane in prange(len(gx) * C):
+    for plane in range(first, last):
         n, c = plane // C, plane % C
         _backward_input_plane(gy[n], w, c, SH, gx[n, c])
 
@@ -118,9 +117,9 @@ def _backward_input_plane(gy, w, c, SH, gx):  # (2)
 
 
 @kernel
-def _backward_weight(gy, x, SH, gw):
+def _backward_weight(first, last, gy, x, SH, gw):
     C = gw.shape[1]
-    for pair in prange(len(gw) * C):
+    for pair in range(first, last):
         o, c = pair // C, pair % C
         _backward_weight_pair(gy, x, o, c, SH, gw[o, c])
 

@@ -48,7 +48,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import prange
 
 from ..jit import kernel, serial
 from ..simd import BLOCK, LANES, load, multiply, splat, store, transpose
@@ -109,9 +108,9 @@ def _run(x, w, b, PH, PW, OH, OW, flip):
     limit = min(max(16384 // C, 3 * BLOCK), 12 * BLOCK)  # lifted rows of a tile: 400 KB, for the L2 cache
     t = min(_tilings(N, OH, OW, limit), key=cost)
     lifted = np.empty((blocks, 6, C * 12), np.float32)
-    _lift_weight(w, flip, lifted.reshape(blocks, 6, C, 3, 4), O)
+    _lift_weight[blocks](w, flip, lifted.reshape(blocks, 6, C, 3, 4), O)
     y = np.empty((N, O, OH, OW), np.float32)
-    _convolve(x, lifted, b, PH, PW, t, parts(t), y)
+    _convolve[t.tiles * parts(t)](x, lifted, b, PH, PW, t, parts(t), y)
     return y
 
 
@@ -130,15 +129,16 @@ def backward_weight(gy, x, g):
     t = min(_tilings(N, g.OH, g.OW, limit), key=cost)
     sums = min(sums, t.tiles)
     partial = np.empty((sums, O_parts * O_part // 4, 6, C_parts, 12 * C_part), np.float32)
-    _weight_gradient(np.ascontiguousarray(gy), np.ascontiguousarray(x), g.PH, g.PW, t, O_part, C_part, partial)
+    gy, x = np.ascontiguousarray(gy), np.ascontiguousarray(x)
+    _weight_gradient[sums * O_parts](gy, x, g.PH, g.PW, t, O_part, C_part, partial)
     gw = np.empty((O, C, 3, 3), np.float32)
-    _lower_weight(partial.reshape(sums, -1, 6, C_parts, 4, 3 * C_part), gw)
+    _lower_weight[O](partial.reshape(sums, -1, 6, C_parts, 4, 3 * C_part), gw)
     return gw
 
 
 @kernel
-def _convolve(x, w, b, PH, PW, t, parts, y):
-    for job in prange(t.tiles * parts):
+def _convolve(first, last, x, w, b, PH, PW, t, parts, y):
+    for job in range(first, last):
         tile, part = job // parts, job % parts
         _convolve_tile(x, w, b, PH, PW, t, tile, len(w) * part // parts, len(w) * (part + 1) // parts, y)
 
@@ -161,9 +161,9 @@ def _convolve_tile(x, w, b, PH, PW, t, tile, first, last, y):
 
 
 @kernel
-def _weight_gradient(gy, x, PH, PW, t, O_part, C_part, partial):
+def _weight_gradient(first, last, gy, x, PH, PW, t, O_part, C_part, partial):
     sums = len(partial)
-    for job in prange(sums * partial.shape[1] * 4 // O_part):
+    for job in range(first, last):
         s, o = job % sums, job // sums * O_part
         own = partial[s, o // 4 : (o + O_part) // 4]
         _weight_gradient_part(gy, x, PH, PW, t, t.tiles * s // sums, t.tiles * (s + 1) // sums, o, C_part, own)
@@ -294,11 +294,11 @@ def _lower_output(product, row, bias, y):
 
 
 @kernel
-def _lift_weight(w, flip, lifted, O):
+def _lift_weight(first, last, w, flip, lifted, O):
     """G w, stored [o // 4, r, c, v, o % 4]; output channels beyond O are zeros."""
     f4, f6, f12, f24 = np.float32(1 / 4), np.float32(1 / 6), np.float32(1 / 12), np.float32(1 / 24)
-    blocks, _, C, _, _ = lifted.shape
-    for block in prange(blocks):
+    C = lifted.shape[2]
+    for block in range(first, last):
         for c in range(C):
             for v in range(3):
                 for k in range(4):
@@ -317,13 +317,12 @@ def _lift_weight(w, flip, lifted, O):
 
 
 @kernel
-def _lower_weight(partial, gw):
+def _lower_weight(first, last, partial, gw):
     """G' of the partial sums [s, o // 4, r, c // C_part, o % 4, v, c % C_part]."""
     f4, f6, f12, f24 = np.float32(1 / 4), np.float32(1 / 6), np.float32(1 / 12), np.float32(1 / 24)
-    O, C = gw.shape[:2]
-    C_part = partial.shape[5] // 3
-    for o in prange(O):
-        e = np.empty((6, 3 * C_part), np.float32)
+    C, C_part = gw.shape[1], partial.shape[5] // 3
+    e = np.empty((6, 3 * C_part), np.float32)
+    for o in range(first, last):
         for part in range(partial.shape[3]):
             e[:] = 0
             for s in range(len(partial)):

@@ -15,7 +15,6 @@ In (3) vectors run over k, so tiles are transposed as in `cpu_fast`.
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from ..jit import kernel, serial
 from ..simd import BLOCK, LANES, multiply, transpose
@@ -47,7 +46,7 @@ def backward_weight(gy, x, g):
     sums = min(g.N * tiles, -(-JOBS // O_parts))
     partial = np.empty((sums, O_parts * O_part // 4, K_parts, 4 * K_part), np.float32)
     gy, x = np.ascontiguousarray(gy), np.ascontiguousarray(x)
-    _weight_gradient(gy, x, g.KH, g.KW, columns, tiles, O_part, K_part, partial)
+    _weight_gradient[sums * O_parts](gy, x, g.KH, g.KW, columns, tiles, O_part, K_part, partial)
     total = partial.sum(axis=0).reshape(-1, K_parts, 4, K_part).transpose(0, 2, 1, 3)
     return np.ascontiguousarray(total.reshape(O_parts * O_part, -1)[: g.O, :K]).reshape(g.O, g.C, g.KH, g.KW)
 
@@ -78,15 +77,17 @@ def _run(x, w, b, y, KH, KW, YH, YW):
 
     most = max(1, min(98304 // (3 * K3 * BLOCK), 12))
     columns, tiles = min((_tiles(OH * OW, k * BLOCK) for k in range(most, 0, -1)), key=cost)
-    _multiply(np.ascontiguousarray(x), KH, KW, blocks, bias, columns, tiles, parts(tiles), y, YH, YW)
+    shares = parts(tiles)
+    _multiply[N * tiles * shares](np.ascontiguousarray(x), KH, KW, blocks, bias, columns, tiles, shares, y, YH, YW)
 
 
 @kernel
-def _multiply(x, KH, KW, w, b, columns, tiles, parts, y, YH, YW):
-    for job in prange(len(x) * tiles * parts):
+def _multiply(first, last, x, KH, KW, w, b, columns, tiles, parts, y, YH, YW):
+    for job in range(first, last):
         tile, part = job // parts, job % parts
-        first, last = len(w) * part // parts, len(w) * (part + 1) // parts
-        _multiply_tile(x, KH, KW, w, b, columns, tile // tiles, tile % tiles * columns, first, last, y, YH, YW)
+        n, p = tile // tiles, tile % tiles * columns
+        start, stop = len(w) * part // parts, len(w) * (part + 1) // parts
+        _multiply_tile(x, KH, KW, w, b, columns, n, p, start, stop, y, YH, YW)
 
 
 @serial
@@ -144,13 +145,13 @@ def _scatter(row, bias, y, n, k, KH, KW, p):
 
 
 @kernel
-def _weight_gradient(gy, x, KH, KW, columns, tiles, O_part, K_part, partial):
+def _weight_gradient(first, last, gy, x, KH, KW, columns, tiles, O_part, K_part, partial):
     sums, all_tiles = len(partial), len(x) * tiles
-    for job in prange(sums * partial.shape[1] * 4 // O_part):
+    for job in range(first, last):
         s, o = job % sums, job // sums * O_part
         own = partial[s, o // 4 : (o + O_part) // 4]
-        first, last = all_tiles * s // sums, all_tiles * (s + 1) // sums
-        _weight_gradient_part(gy, x, KH, KW, columns, tiles, first, last, o, K_part, own)
+        start, stop = all_tiles * s // sums, all_tiles * (s + 1) // sums
+        _weight_gradient_part(gy, x, KH, KW, columns, tiles, start, stop, o, K_part, own)
 
 
 @serial

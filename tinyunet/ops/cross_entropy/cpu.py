@@ -7,9 +7,9 @@ memory and vectorise. The sums of the stretches are added in a fixed order after
 import math
 
 import numpy as np
-from numba import prange
 
 from ..jit import kernel, serial
+from ..vector_math import exp
 
 STRETCH = 2048
 """Pixels per job: small enough for a class row to stay in the first-level cache."""
@@ -28,7 +28,7 @@ def _log_sum_exp(z, first, last, largest, total):
     for c in range(len(z)):
         row = z[c, first:last]
         for m in range(row.size):
-            total[m] += math.exp(row[m] - largest[m])
+            total[m] += exp(row[m] - largest[m])
 
 
 @serial
@@ -54,34 +54,35 @@ def _gradient(factor, z, labels, weight, first, last, gz):
     for c in range(len(z)):
         row, out = z[c, first:last], gz[c, first:last]
         for m in range(row.size):
-            probability = math.exp(row[m] - largest[m]) / total[m]
+            probability = exp(row[m] - largest[m]) / total[m]
             out[m] = factor * s[m] * (probability - (label[m] == c))  # (2)
 
 
 @kernel
-def _forward(z, labels, weight, stretches, sums):
-    for job in prange(sums.size):
-        n, first = job // stretches, job % stretches * STRETCH
-        sums[job] = _loss(z[n], labels[n], weight[n], first, min(first + STRETCH, z.shape[2]))
+def _forward(first, last, z, labels, weight, stretches, sums):
+    for job in range(first, last):
+        n, m = job // stretches, job % stretches * STRETCH
+        sums[job] = _loss(z[n], labels[n], weight[n], m, min(m + STRETCH, z.shape[2]))
 
 
 @kernel
-def _backward(factor, z, labels, weight, stretches, gz):
-    for job in prange(len(z) * stretches):
-        n, first = job // stretches, job % stretches * STRETCH
-        _gradient(factor, z[n], labels[n], weight[n], first, min(first + STRETCH, z.shape[2]), gz[n])
+def _backward(first, last, factor, z, labels, weight, stretches, gz):
+    for job in range(first, last):
+        n, m = job // stretches, job % stretches * STRETCH
+        _gradient(factor, z[n], labels[n], weight[n], m, min(m + STRETCH, z.shape[2]), gz[n])
 
 
 def forward(z, labels, weight):
     """Compute the sum of equation (1), not yet divided by S."""
     stretches = -(-z.shape[2] // STRETCH)
     sums = np.empty(len(z) * stretches)
-    _forward(np.ascontiguousarray(z), labels, weight, stretches, sums)
+    _forward[sums.size](np.ascontiguousarray(z), labels, weight, stretches, sums)
     return sums.sum()
 
 
 def backward_input(factor, z, labels, weight):
     """Compute gz by equation (2), with factor = gy / S."""
     gz = np.empty(z.shape, z.dtype)
-    _backward(factor, np.ascontiguousarray(z), labels, weight, -(-z.shape[2] // STRETCH), gz)
+    stretches = -(-z.shape[2] // STRETCH)
+    _backward[len(z) * stretches](factor, np.ascontiguousarray(z), labels, weight, stretches, gz)
     return gz

@@ -4,7 +4,6 @@ A job owns a plane (n, c) when summing and a stretch of pixels in backward, wher
 """
 
 import numpy as np
-from numba import prange
 
 from ..jit import kernel, serial
 from ..sigmoid import cpu as sigmoid
@@ -15,9 +14,9 @@ STRETCH = 2048
 
 
 @kernel
-def _sums(p, labels, counted, squared, out):
-    N, C, M = p.shape
-    for plane in prange(N * C):
+def _sums(first, last, p, labels, counted, squared, out):
+    _, C, M = p.shape
+    for plane in range(first, last):
         n, c = plane // C, plane % C
         row, label, counts = p[n, c], labels[n], counted[n]
         overlap, predicted, true = 0.0, 0.0, 0.0
@@ -50,11 +49,10 @@ def _gradient(a, b, p, labels, counted, squared, first, last, gz):
 
 
 @kernel
-def _backward(a, b, p, labels, counted, squared, stretches, gz):
-    for job in prange(len(p) * stretches):
-        n, first = job // stretches, job % stretches * STRETCH
-        last = min(first + STRETCH, p.shape[2])
-        _gradient(a[n], b[n], p[n], labels[n], counted[n], squared, first, last, gz[n])
+def _backward(first, last, a, b, p, labels, counted, squared, stretches, gz):
+    for job in range(first, last):
+        n, m = job // stretches, job % stretches * STRETCH
+        _gradient(a[n], b[n], p[n], labels[n], counted[n], squared, m, min(m + STRETCH, p.shape[2]), gz[n])
 
 
 def probabilities(z):
@@ -65,12 +63,13 @@ def probabilities(z):
 def sums(p, labels, counted, squared):
     """Return sum p y, sum p (or p^2) and sum y over counted pixels, as float64 (3, N, C)."""
     out = np.empty((3, *p.shape[:2]))
-    _sums(p, labels, counted, squared, out)
+    _sums[p.shape[0] * p.shape[1]](p, labels, counted, squared, out)
     return out
 
 
 def backward_input(a, b, p, labels, counted, squared):
     """Compute gz by equation (3) from dL/dp = a y + b, or a y + 2 b p if squared."""
     gz = np.empty(p.shape, p.dtype)
-    _backward(a, b, p, labels, counted, squared, -(-p.shape[2] // STRETCH), gz)
+    stretches = -(-p.shape[2] // STRETCH)
+    _backward[len(p) * stretches](a, b, p, labels, counted, squared, stretches, gz)
     return gz

@@ -4,16 +4,15 @@ Backward sends each gradient to the maximum it came from. The iteration owns the
 """
 
 import numpy as np
-from numba import prange
 
 from ..jit import kernel
 
 
 @kernel
-def _forward(x, KH, KW, SH, SW, PH, PW, y, offset):
-    planes, H, W = x.shape
+def _forward(first, last, x, KH, KW, SH, SW, PH, PW, y, offset):
+    _, H, W = x.shape
     _, OH, OW = y.shape
-    for plane in prange(planes):
+    for plane in range(first, last):
         for i in range(OH):
             for j in range(OW):
                 top, left = i * SH - PH, j * SW - PW
@@ -32,9 +31,9 @@ def _forward(x, KH, KW, SH, SW, PH, PW, y, offset):
 
 
 @kernel
-def _backward(gy, offset, KW, SH, SW, PH, PW, gx):
-    planes, OH, OW = gy.shape
-    for plane in prange(planes):
+def _backward(first, last, gy, offset, KW, SH, SW, PH, PW, gx):
+    _, OH, OW = gy.shape
+    for plane in range(first, last):
         gx[plane] = 0
         for i in range(OH):
             for j in range(OW):
@@ -47,7 +46,7 @@ def forward(x, g):
     y = np.empty((g.N, g.C, g.OH, g.OW), x.dtype)
     offset = np.empty(y.shape, np.uint16)
     planes = np.ascontiguousarray(x).reshape(-1, g.H, g.W)
-    _forward(planes, *g[4:10], y.reshape(-1, g.OH, g.OW), offset.reshape(-1, g.OH, g.OW))
+    _forward[g.N * g.C](planes, *g[4:10], y.reshape(-1, g.OH, g.OW), offset.reshape(-1, g.OH, g.OW))
     return y, offset
 
 
@@ -55,5 +54,5 @@ def backward_input(gy, offset, g):
     """Compute gx by equation (2)."""
     gx = np.empty((g.N, g.C, g.H, g.W), gy.dtype)
     planes = np.ascontiguousarray(gy).reshape(-1, g.OH, g.OW)
-    _backward(planes, offset.reshape(-1, g.OH, g.OW), *g[5:10], gx.reshape(-1, g.H, g.W))
+    _backward[g.N * g.C](planes, offset.reshape(-1, g.OH, g.OW), *g[5:10], gx.reshape(-1, g.H, g.W))
     return gx

@@ -1,34 +1,33 @@
 """The rectifier on the CPU: one pass over memory per direction."""
 
 import numpy as np
-from numba import prange
 
 from ..jit import kernel
 
 
 @kernel
-def _forward(x, y):
+def _forward(first, last, x, y):
     zero = y.dtype.type(0)
-    for k in prange(x.size):
+    for k in range(first, last):
         y[k] = zero if x[k] < zero else x[k]  # (1); the comparison is false for NaN, which passes through
 
 
 @kernel
-def _backward(gy, y, gx):
+def _backward(first, last, gy, y, gx):
     zero = y.dtype.type(0)
-    for k in prange(y.size):
+    for k in range(first, last):
         gx[k] = gy[k] if y[k] > zero else zero  # (2)
 
 
 def forward(x):
     """Compute y by equation (1)."""
     y = np.empty(x.shape, x.dtype)
-    _forward(np.ascontiguousarray(x).reshape(-1), y.reshape(-1))
+    _forward[x.size](np.ascontiguousarray(x).reshape(-1), y.reshape(-1))
     return y
 
 
 def backward_input(gy, y):
     """Compute gx by equation (2)."""
     gx = np.empty(gy.shape, gy.dtype)
-    _backward(np.ascontiguousarray(gy).reshape(-1), np.ascontiguousarray(y).reshape(-1), gx.reshape(-1))
+    _backward[y.size](np.ascontiguousarray(gy).reshape(-1), np.ascontiguousarray(y).reshape(-1), gx.reshape(-1))
     return gx

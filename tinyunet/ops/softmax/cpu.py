@@ -7,9 +7,9 @@ memory and vectorise, exponentials included.
 import math
 
 import numpy as np
-from numba import prange
 
 from ..jit import kernel, serial
+from ..vector_math import exp
 
 STRETCH = 2048
 """Pixels per job: small enough for a class row to stay in the first-level cache."""
@@ -27,7 +27,7 @@ def _softmax_of(x, first, last, y, logarithm):
         row, out = x[c, first:last], y[c, first:last]
         for k in range(row.size):
             shifted = row[k] - largest[k]
-            e = math.exp(shifted)
+            e = exp(shifted)
             total[k] += e
             out[k] = shifted if logarithm else e
     for k in range(total.size):
@@ -49,32 +49,34 @@ def _gradient_of(gy, y, first, last, gx, logarithm):
     for c in range(len(y)):
         g, p, out = gy[c, first:last], y[c, first:last], gx[c, first:last]
         for k in range(total.size):
-            out[k] = g[k] - math.exp(p[k]) * total[k] if logarithm else p[k] * (g[k] - total[k])  # (2)
+            out[k] = g[k] - exp(p[k]) * total[k] if logarithm else p[k] * (g[k] - total[k])  # (2)
 
 
 @kernel
-def _softmax(x, stretches, y, logarithm):
-    for job in prange(len(x) * stretches):
-        n, first = job // stretches, job % stretches * STRETCH
-        _softmax_of(x[n], first, min(first + STRETCH, x.shape[2]), y[n], logarithm)
+def _softmax(first, last, x, stretches, y, logarithm):
+    for job in range(first, last):
+        n, k = job // stretches, job % stretches * STRETCH
+        _softmax_of(x[n], k, min(k + STRETCH, x.shape[2]), y[n], logarithm)
 
 
 @kernel
-def _backward(gy, y, stretches, gx, logarithm):
-    for job in prange(len(y) * stretches):
-        n, first = job // stretches, job % stretches * STRETCH
-        _gradient_of(gy[n], y[n], first, min(first + STRETCH, y.shape[2]), gx[n], logarithm)
+def _backward(first, last, gy, y, stretches, gx, logarithm):
+    for job in range(first, last):
+        n, k = job // stretches, job % stretches * STRETCH
+        _gradient_of(gy[n], y[n], k, min(k + STRETCH, y.shape[2]), gx[n], logarithm)
 
 
 def _run_forward(x, logarithm):
     y = np.empty(x.shape, x.dtype)
-    _softmax(np.ascontiguousarray(x), -(-x.shape[2] // STRETCH), y, logarithm)
+    stretches = -(-x.shape[2] // STRETCH)
+    _softmax[len(x) * stretches](np.ascontiguousarray(x), stretches, y, logarithm)
     return y
 
 
 def _run_backward(gy, y, logarithm):
     gx = np.empty(y.shape, y.dtype)
-    _backward(np.ascontiguousarray(gy), y, -(-y.shape[2] // STRETCH), gx, logarithm)
+    stretches = -(-y.shape[2] // STRETCH)
+    _backward[len(y) * stretches](np.ascontiguousarray(gy), y, stretches, gx, logarithm)
     return gx
 
 

@@ -1,15 +1,14 @@
 """Nearest-neighbour up-sampling on the CPU: one numba pass per direction, a plane (n, c) per iteration."""
 
 import numpy as np
-from numba import prange
 
 from ..jit import kernel
 
 
 @kernel
-def _repeat(x, SH, SW, y):
-    planes, H, W = x.shape
-    for plane in prange(planes):
+def _repeat(first, last, x, SH, SW, y):
+    _, H, W = x.shape
+    for plane in range(first, last):
         for i in range(H * SH):
             for q in range(W):
                 for v in range(SW):
@@ -17,9 +16,9 @@ def _repeat(x, SH, SW, y):
 
 
 @kernel
-def _sum_blocks(gy, SH, SW, gx):
-    planes, H, W = gx.shape
-    for plane in prange(planes):
+def _sum_blocks(first, last, gy, SH, SW, gx):
+    _, H, W = gx.shape
+    for plane in range(first, last):
         for p in range(H):
             for q in range(W):
                 total = gy[plane, p * SH, q * SW]
@@ -34,7 +33,7 @@ def forward(x, SH, SW):
     """Compute y by equation (1)."""
     N, C, H, W = x.shape
     y = np.empty((N, C, H * SH, W * SW), x.dtype)
-    _repeat(np.ascontiguousarray(x).reshape(-1, H, W), SH, SW, y.reshape(-1, H * SH, W * SW))
+    _repeat[N * C](np.ascontiguousarray(x).reshape(-1, H, W), SH, SW, y.reshape(-1, H * SH, W * SW))
     return y
 
 
@@ -42,5 +41,5 @@ def backward_input(gy, SH, SW):
     """Compute gx by equation (2)."""
     N, C, OH, OW = gy.shape
     gx = np.empty((N, C, OH // SH, OW // SW), gy.dtype)
-    _sum_blocks(np.ascontiguousarray(gy).reshape(-1, OH, OW), SH, SW, gx.reshape(-1, OH // SH, OW // SW))
+    _sum_blocks[N * C](np.ascontiguousarray(gy).reshape(-1, OH, OW), SH, SW, gx.reshape(-1, OH // SH, OW // SW))
     return gx
