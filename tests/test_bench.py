@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tinyunet import use_kernels
-from tinyunet.bench import ladder, machine, memory, networks, op_cases, operations, pytorch, timing
+from tinyunet.bench import ladder, machine, memory, networks, op_cases, operations, pytorch, scaling, timing
 from tinyunet.cli import main
 from tinyunet.data.image_file import read_image
 
@@ -167,6 +167,13 @@ def test_a_process_that_fails_says_why():
         memory._in_fresh_process("tinyunet", networks.Case(2, 1, 4, 1), threads=0)
 
 
+def test_multiply_adds_of_a_network_are_counted_by_hand():
+    # depth 1, base 2, 1 x 8 x 8: two 3 x 3 on 64 pixels (1 -> 2, 2 -> 2), two on 16 (2 -> 4, 4 -> 4), up 2 x 2 (4 -> 2,
+    # a pixel of the 16 makes 4), two 3 x 3 on 64 (4 -> 2, 2 -> 2), head 1 x 1 (2 -> 2)
+    by_hand = 9 * (64 * (2 + 4) + 16 * (8 + 16) + 64 * (8 + 4)) + 16 * 4 * 8 + 64 * 4
+    assert scaling.multiply_adds(networks.Case(2, 1, 8, 1)) == by_hand
+
+
 # ------------------------------------------------------------------------------------------- the command
 
 ROW = {
@@ -175,6 +182,7 @@ ROW = {
     "memory": {"case", "mb"},
 }
 ROW["ops"] = {"op", "case", "direction", "error", "flops", "bytes", "intensity", "gflops", "gb_per_s", "limit", "share"}
+ROW["scaling"] = ROW["networks"] | {"gmacs"}
 ROW["ops"] |= {"ms", "ratio", "ratio_quartiles"}
 
 
@@ -182,6 +190,7 @@ ROW["ops"] |= {"ms", "ratio", "ratio_quartiles"}
 def tiny(monkeypatch, tmp_path, reference_kernels):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(networks, "CASES", NETWORKS)
+    monkeypatch.setattr(scaling, "CASES", NETWORKS)
     monkeypatch.setattr(op_cases, "CASES", OPS)
     monkeypatch.setattr(ladder, "BY_OP", {"relu": OPS[4]})
     monkeypatch.setattr(machine, "measure_peaks", lambda: PEAKS)
@@ -193,7 +202,7 @@ def tiny(monkeypatch, tmp_path, reference_kernels):
 def test_the_command_prints_and_writes(tiny, monkeypatch, capsys, tmp_path, mode, compared):
     if not compared:
         monkeypatch.setitem(sys.modules, "torch", None)  # importing it now fails
-    options = {"networks": [], "ops": ["--ops"], "ladder": ["--ladder", "relu"], "memory": ["--memory"]}[mode]
+    options = {"networks": [], "ladder": ["--ladder", "relu"]}.get(mode, [f"--{mode}"])
     assert main(["bench", *options, "--quick", "--rounds", "2", "--threads", "1", "--out", "a/b"]) == 0
     said = capsys.readouterr().out
     assert ("PyTorch is not installed" in said) != compared
@@ -205,7 +214,7 @@ def test_the_command_prints_and_writes(tiny, monkeypatch, capsys, tmp_path, mode
     assert set(content["machine"]) == {"cpu", "cores", "threads", "vector_bits", "versions"}
     assert set(content["machine"]["versions"]) == {"python", "numpy", "numba", "torch"}
     assert (content["machine"]["versions"]["torch"] is None) != compared
-    assert len(content["rows"]) == {"networks": 4, "ops": 5, "ladder": 2, "memory": 2}[mode]
+    assert len(content["rows"]) == {"ops": 5, "ladder": 2, "memory": 2}.get(mode, 4)
     for row in content["rows"]:
         assert set(row) == ROW[mode]
         times = row["mb" if mode == "memory" else "ms"]
@@ -220,7 +229,9 @@ def test_help(capsys):
         main(["bench", "--help"])
     said = capsys.readouterr().out
     assert stop.value.code == 0 and said.startswith("usage: tinyunet bench")
-    assert all(f"--{name}" in said for name in ("ops", "ladder", "memory", "quick", "rounds", "threads", "out"))
+    assert all(
+        f"--{name}" in said for name in ("ops", "ladder", "memory", "scaling", "quick", "rounds", "threads", "out")
+    )
 
 
 @pytest.mark.parametrize(

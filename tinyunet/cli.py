@@ -102,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         "--ladder", nargs="?", const="conv2d", metavar="OP", help="one operation, rung by rung (default: conv2d)"
     )
     mode.add_argument("--memory", action="store_true", help="peak memory of a training step")
+    mode.add_argument("--scaling", action="store_true", help="images of 64 to 512 pixels, networks of 8 to 64 channels")
     bench.add_argument("--quick", action="store_true", help="only the first and the last case")
     bench.add_argument("--rounds", type=int, default=10, metavar="N", help="how often each side runs (default: 10)")
     bench.add_argument("--threads", type=int, metavar="N", help="of every side (default: all cores)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from . import ladder, machine, memory, networks, op_cases, operations, output, pytorch
+from . import ladder, machine, memory, networks, op_cases, operations, output, pytorch, scaling
 
 
 def run(options: argparse.Namespace) -> int:
@@ -33,6 +33,10 @@ def run(options: argparse.Namespace) -> int:
         rows = memory.measure(_some(networks.CASES, options.quick), options.threads, torch)
         content |= {"mode": "memory"}
         table, figure = memory.table(rows), memory.figure(rows)
+    elif options.scaling:
+        rows = scaling.measure(_some(scaling.CASES, options.quick), options.rounds, torch)
+        content |= {"mode": "scaling"}
+        table, figure = scaling.table(rows), scaling.figure(rows)
     else:
         rows = networks.measure(_some(networks.CASES, options.quick), options.rounds, torch)
         table, figure = networks.table(rows), networks.figure(rows)
