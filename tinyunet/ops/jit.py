@@ -97,10 +97,10 @@ class _CompilationLine(event.Listener):
 
 
 @contextmanager
-def announce_compilation(stream=None) -> Iterator[None]:
-    """Say on `stream` (default: standard error) which kernels compile during the block and how long it took."""
+def announce_compilation(stream=None) -> Iterator[_CompilationLine]:
+    """Say on `stream` (default: standard error) which kernels compile in the block and how long; yield the counter."""
     line = _CompilationLine(stream or sys.stderr)
     with event.install_listener("numba:compile", line):
-        yield
+        yield line
     if line.count:
         line.write(f"compiled {line.count} kernels in {line.seconds:.0f} s; kept on disk for the next run", end="\n")
