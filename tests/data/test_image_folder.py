@@ -43,10 +43,10 @@ def test_layouts(tmp_path, split):
     assert len(data) == 2 and data.names == ("a", "b")
     assert data.channels == 1 and data.mask_values == (0, 255)
     assert data.class_names == ("background", "foreground")
-    image, mask, name = data[1]
-    assert name == "b" and image.dtype == np.float32 and mask.dtype == np.int64
+    image, mask, name, patient, spacing = data[1]
+    assert name == patient == "b" and spacing is None and image.dtype == np.float32 and mask.dtype == np.int64
     assert np.array_equal(image[0], GREY) and np.array_equal(mask, MASK // 255)
-    assert data[1] is data[-1]  # kept in memory
+    assert np.array_equal(data[-1].image, image) and data.patients == ("a", "b") and data.skipped == ()
     with pytest.raises(IndexError):
         data[2]
 
@@ -156,7 +156,7 @@ def test_many_masks_show_a_progress_bar(tmp_path, capsys):
     small = np.array([[0, 1]], np.uint8)
     make(tmp_path, [f"{k:03d}" for k in range(201)], image=small, mask=small)
     ImageFolder(tmp_path)
-    assert "reading masks" in capsys.readouterr().err
+    assert "reading images and masks" in capsys.readouterr().err
 
 
 # ------------------------------------------------------------------------------------------- what does not
@@ -185,7 +185,7 @@ def test_unpaired_files_are_listed_in_both_directions(tmp_path):
     make(tmp_path)
     save(tmp_path / "images/lonely.png", GREY)
     save(tmp_path / "masks/stray.png", MASK)
-    with pytest.raises(DataError, match=r"without a mask: lonely.png\n.*without an image: stray.png"):
+    with pytest.raises(DataError, match=r"without a mask: lonely.png (.|\n)*without an image: stray.png"):
         ImageFolder(tmp_path)
 
 
@@ -200,7 +200,7 @@ def test_long_lists_are_cut(tmp_path):
 def test_two_files_of_one_name(tmp_path):
     make(tmp_path)
     save(tmp_path / "images/a.tif", GREY)
-    with pytest.raises(DataError, match="a.png and a.tif"):
+    with pytest.raises(DataError, match=r"a.png and .*a.tif belong to one name"):
         ImageFolder(tmp_path)
 
 
@@ -208,10 +208,10 @@ def test_empty_folder(tmp_path):
     make(tmp_path)
     for path in (tmp_path / "images").iterdir():
         path.unlink()
-    with pytest.raises(DataError, match="images: no images; expected files ending in .png"):
+    with pytest.raises(DataError, match="images holds no images; expected files ending in .png.*found nothing"):
         ImageFolder(tmp_path)
-    (tmp_path / "images/scan.dcm").write_bytes(b"x")
-    with pytest.raises(DataError, match="found scan.dcm"):
+    (tmp_path / "images/scan.gif").write_bytes(b"x")
+    with pytest.raises(DataError, match="found scan.gif"):
         ImageFolder(tmp_path)
 
 
@@ -236,7 +236,7 @@ def test_truncated_image(tmp_path):
 def test_image_and_mask_of_different_size(tmp_path):
     make(tmp_path)
     save(tmp_path / "masks/b.png", MASK.T)
-    with pytest.raises(DataError, match=r"b.png: the mask is 9x6 \(height x width\), its image is 6x9"):
+    with pytest.raises(DataError, match=r"masks.b.png: is 9x6 \(height x width\), b.png is 6x9"):
         ImageFolder(tmp_path)
 
 
@@ -275,19 +275,6 @@ def test_masks_of_a_single_value(tmp_path):
         ImageFolder(tmp_path)
 
 
-def test_several_pages(tmp_path):
-    pages = [Image.fromarray(GREY)] * 3
-    pages[0].save(tmp_path / "stack.tif", save_all=True, append_images=pages[1:])
-    with pytest.raises(DataError, match="stack.tif: holds 3 pages"):
-        read_image(tmp_path / "stack.tif")
-
-
-def test_float_pixels(tmp_path):
-    save(tmp_path / "x.tif", GREY.astype(np.float32))
-    with pytest.raises(DataError, match="mode F"):
-        read_image(tmp_path / "x.tif")
-
-
 def test_sixteen_bit_colour_is_not_cut_in_silence(tmp_path):
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -303,9 +290,11 @@ def test_sixteen_bit_colour_is_not_cut_in_silence(tmp_path):
     "arguments, word",
     [
         (dict(split="val"), "'val'"),
-        (dict(channels=2), "channels is 2"),
+        (dict(channels=0), "channels is 0"),
         (dict(mask_values=(0,)), "at least two"),
         (dict(mask_values=(0, 0)), "different"),
+        (dict(on_bad_file="ignore"), "'stop' or 'skip'"),
+        (dict(channels=2), "a.png: has 1 channels, expected 2"),
     ],
 )
 def test_bad_arguments(tmp_path, arguments, word):
@@ -324,5 +313,5 @@ def test_nuclei(split, count):
     data = ImageFolder(NUCLEI, split)
     assert len(data) == count and data.channels == 1 and data.mask_values == (0, 255)
     assert set(data.sizes) == {(256, 256)}
-    image, mask, _ = data[0]
+    image, mask, *_ = data[0]
     assert image[0][mask == 1].mean() > image[0][mask == 0].mean()

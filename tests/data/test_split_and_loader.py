@@ -175,7 +175,7 @@ def test_images_of_different_size(batch_size):
 def test_errors_name_the_sample():
     class Broken(Fake):
         def __getitem__(self, k):
-            image, mask, name = super().__getitem__(k)
+            image, mask, name, *_ = super().__getitem__(k)
             return Sample(image * np.nan if k == 1 else image, mask, name)
 
     with pytest.raises(DataError, match="fake1: 20 of 20 intensities"):

@@ -22,7 +22,7 @@ def best_threshold_dice(image: np.ndarray, foreground: np.ndarray) -> float:
 @pytest.mark.parametrize("size", [(64, 64), (40, 56), (72, 48)])
 def test_sample_follows_the_convention(kind, size):
     toy = Toy(kind, count=3, size=size)
-    for image, mask, name in toy:
+    for image, mask, name, *_ in toy:
         assert image.shape == (1, *size) and image.dtype == np.float32
         assert mask.shape == size and mask.dtype == np.int64
         assert image.min() >= 0 and image.max() <= 255 and (image == np.rint(image)).all()
@@ -56,7 +56,7 @@ def test_no_threshold_solves_the_task(kind):
 
 def test_tumour_differs_from_its_surroundings():
     """The opposite of the test above: the image does show the mask."""
-    for image, mask, _ in Toy("tumour", count=8, noise=0.0):
+    for image, mask, *_ in Toy("tumour", count=8, noise=0.0):
         brain = (mask == 0) & (image[0] > 50) & (image[0] < 150)
         assert np.median(image[0][mask == 1]) > np.median(image[0][brain]) + 20
 
@@ -68,7 +68,7 @@ def test_lesions_cover_about_one_percent():
 
 
 def test_border_is_the_outermost_pixel_of_every_nucleus():
-    for _, mask, _ in Toy("cells", count=4, size=(96, 96)):
+    for _, mask, *_ in Toy("cells", count=4, size=(96, 96)):
         inner, padded = mask == 1, np.pad(mask, 1, mode="edge")
         for u in (-1, 0, 1):
             for v in (-1, 0, 1):
@@ -77,7 +77,7 @@ def test_border_is_the_outermost_pixel_of_every_nucleus():
 
 
 def test_vessels_are_thin():
-    for _, mask, _ in Toy("vessels", count=4, size=(128, 128)):
+    for _, mask, *_ in Toy("vessels", count=4, size=(128, 128)):
         wide = np.lib.stride_tricks.sliding_window_view(mask, (7, 7)).all((2, 3))
         assert wide.mean() < 0.01  # a full 7x7 block only where many vessels meet
 
@@ -103,12 +103,13 @@ def test_index_out_of_range():
 
 
 def test_cache_stops_at_its_limit_and_protects_what_it_keeps():
-    toy = Toy(count=3)
+    toy = Toy(count=4)
     one = toy[0].image.nbytes + toy[0].mask.nbytes
     cache = SampleCache(limit=2 * one)
-    first = [cache.get(k, toy._make) for k in range(3)]
-    again = [cache.get(k, toy._make) for k in range(3)]
-    assert [a is b for a, b in zip(first, again, strict=True)] == [True, True, False]
+    first = [cache.get(k, toy._make) for k in range(4)]
+    assert cache.get(3, toy._make) is first[3]  # the last one stays until the next
+    again = [cache.get(k, toy._make) for k in range(4)]
+    assert [a is b for a, b in zip(first, again, strict=True)] == [True, True, False, False]
     assert cache.used == 2 * one
     with pytest.raises(ValueError, match="read-only"):
         toy[0].image[0, 0, 0] = 1

@@ -1,47 +1,85 @@
-"""Reading one image or mask file; what Pillow would convert in silence is an error here."""
+"""Reading one image or mask file; what a decoder would convert in silence is an error here.
+
+| format | read as |
+|---|---|
+| PNG, JPEG, BMP, TIFF of one page | an image; grey (1, 8, 16, 32 bit, float) or 8-bit colour |
+| TIFF of several pages | a stack of slices |
+| NPY, NPZ with one array | (H, W) an image, (D, H, W) a stack of slices, (C, D, H, W) a stack with channels |
+| NIfTI, MetaImage, NRRD, DICOM | see `tinyunet.data.volume` |
+"""
 
 from __future__ import annotations
 
+import math
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
-from tinyunet.data.sample import DataError
+from . import dicom, guard, volume
+from .sample import DataError, Scan
 
 if TYPE_CHECKING:
     from PIL import Image
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+ARRAYS = (".npy", ".npz")
+SUFFIXES = PICTURES + ARRAYS + volume.SUFFIXES
 LOSSY = (".jpg", ".jpeg")
-_CHANNELS = {"1": 1, "L": 1, "LA": 1, "I": 1, "I;16": 1, "I;16L": 1, "I;16B": 1, "RGB": 3, "RGBA": 3, "P": 3}
+_CHANNELS = {"1": 1, "L": 1, "LA": 1, "I": 1, "I;16": 1, "I;16L": 1, "I;16B": 1, "F": 1}
+_CHANNELS |= {"RGB": 3, "RGBA": 3, "P": 3, "PA": 3}
+_BYTES = {"I": 4, "F": 4, "I;16": 2, "I;16L": 2, "I;16B": 2, "RGB": 3, "RGBA": 3, "P": 3, "PA": 3}  # of others 1
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as in Pillow and in JPEG
 
 
-def read_header(path: str | Path) -> tuple[int, tuple[int, int]]:
-    """Number of channels (1 or 3) and size (H, W) of an image file, without decoding its pixels.
-
-    Raises
-    ------
-    DataError
-        As `read_image`, except for damage in the pixels themselves.
-    """
-    with _opened(path) as image:
-        return _CHANNELS[image.mode], (image.height, image.width)
+def suffix_of(path: str | Path) -> str:
+    """Return the ending that tells the format, in lower case; `.nii.gz` counts as one."""
+    name = Path(path).name.lower()
+    return ".nii.gz" if name.endswith(".nii.gz") else Path(name).suffix
 
 
-def read_image(path: str | Path, channels: int | None = None) -> np.ndarray:
-    """Read an image as it is: no scaling, alpha dropped, palettes turned into their colours.
+def read_scan(path: str | Path, channels: int | None = None, series: int | None = None) -> Scan:
+    """Read an image, a stack or a volume as it is: no scaling, alpha dropped, palettes turned into their colours.
 
     Colour becomes grey by g = 0.299 R + 0.587 G + 0.114 B; grey becomes colour by R = G = B = g.
 
     Parameters
     ----------
-    path : path of a PNG, JPEG, TIFF or BMP file, grey (8 or 16 bit) or colour (8 bit)
-    channels : 1, 3 or None
-        Convert to that many channels; None keeps what the file has.
+    path : path of a file, or of a folder that holds a DICOM series
+    channels : int or None
+        Convert between 1 and 3 channels; None keeps what the file has.
+    series : int or None
+        Which DICOM series (its SeriesNumber), for a folder with several.
+
+    Returns
+    -------
+    Scan
+
+    Raises
+    ------
+    DataError
+        If the file cannot be decoded, holds a kind of pixel that is not listed above, holds NaN or infinity, would take
+        more memory than `tinyunet.data.guard.MAX_BYTES`, or has a number of channels that cannot be converted.
+    """
+    scan = _read(path, series, indices=False)
+    pixels = scan.pixels
+    if pixels.dtype.itemsize > 4:
+        pixels = pixels.astype(np.float32)
+    _check_finite(path, pixels)
+    if channels is None or channels == len(pixels):
+        return scan._replace(pixels=pixels)
+    if len(pixels) == 1 and channels == 3:
+        return scan._replace(pixels=np.repeat(pixels, 3, axis=0))
+    if len(pixels) == 3 and channels == 1:
+        return scan._replace(pixels=np.tensordot(_LUMA, pixels.astype(np.float32), 1)[None])
+    raise DataError(f"{path}: has {len(pixels)} channels, expected {channels}")
+
+
+def read_image(path: str | Path, channels: int | None = None) -> np.ndarray:
+    """Read a single image: parameters and errors as in `read_scan`.
 
     Returns
     -------
@@ -51,76 +89,211 @@ def read_image(path: str | Path, channels: int | None = None) -> np.ndarray:
     Raises
     ------
     DataError
-        If the file cannot be decoded, holds several pages, or holds a kind of pixel that is not listed above.
+        Also if the file holds several slices.
     """
-    with _opened(path) as image:
-        kinds = {"P": "RGB", "1": "L", "LA": "L", "RGBA": "RGB"}
-        array = np.asarray(image.convert(kinds[image.mode]) if image.mode in kinds else image, np.float32)
-    if array.ndim == 2:
-        return np.repeat(array[None], channels or 1, axis=0)
-    if channels == 1:
-        return (array @ _LUMA)[None]
-    return np.ascontiguousarray(array.transpose(2, 0, 1))
+    return _only_slice(path, read_scan(path, channels).pixels).astype(np.float32)
 
 
-def read_mask(path: str | Path) -> np.ndarray:
+def read_labels(path: str | Path, series: int | None = None) -> Scan:
     """Read the raw values of a mask; of a palette image, the indices; of a 1-bit image, 0 and 255.
 
     Returns
     -------
-    (H, W) int64 array
+    Scan
+        Its pixels are (1, D, H, W) integers.
 
     Raises
     ------
     DataError
-        As `read_image`; if the file is a JPEG, or a colour image whose R, G and B differ somewhere.
+        As `read_scan`; if the file is a JPEG, a colour image whose R, G and B differ somewhere, or holds fractions.
     """
-    if Path(path).suffix.lower() in LOSSY:
+    if suffix_of(path) in LOSSY:
         raise DataError(
             f"{path}: a mask cannot be a JPEG: its compression invents values along every edge. "
             "Export the mask again, as PNG or TIFF."
         )
-    with _opened(path) as image:
-        kinds = {"1": "L", "LA": "L", "RGBA": "RGB"}
-        array = np.asarray(image.convert(kinds[image.mode]) if image.mode in kinds else image)
-    if array.ndim == 3:
-        if (array != array[..., :1]).any():
+    scan = _read(path, series, indices=True)
+    values = scan.pixels
+    if len(values) > 1 and (len(values) != 3 or (values != values[:1]).any()):
+        raise DataError(
+            f"{path}: the mask is a colour image or has several channels, so its class indices are unknown. "
+            "Save it in one channel (a grey or palette PNG, for example) with one value per class."
+        )
+    values = values[:1]
+    if values.dtype.kind == "f":
+        _check_finite(path, values)
+        whole = np.rint(values)
+        if (whole != values).any() or np.abs(whole).max() > 2**31 - 1:
             raise DataError(
-                f"{path}: the mask is a colour image (R, G and B differ), so its class indices are unknown. "
-                "Save it as a grey or palette PNG with one value per class."
+                f"{path}: the mask holds fractions such as {values[whole != values][:1]}; expected one whole number "
+                "per class. Was it resized with interpolation, or is it a probability map?"
             )
-        array = array[..., 0]
-    return array.astype(np.int64)
+        values = whole.astype(np.int32)
+    return scan._replace(pixels=values)
+
+
+def read_mask(path: str | Path) -> np.ndarray:
+    """Read a single mask: parameters and errors as in `read_labels`.
+
+    Returns
+    -------
+    (H, W) int64 array
+    """
+    return _only_slice(path, read_labels(path).pixels)[0].astype(np.int64)
+
+
+def _check_finite(path: str | Path, pixels: np.ndarray) -> None:
+    if pixels.dtype.kind == "f":
+        guard.check_finite(path, pixels.size - np.count_nonzero(np.isfinite(pixels)), pixels.size)
+
+
+def _only_slice(path: str | Path, pixels: np.ndarray) -> np.ndarray:
+    if pixels.shape[1] > 1:
+        raise DataError(f"{path}: holds {pixels.shape[1]} slices; expected a single image")
+    return pixels[:, 0]
+
+
+def _read(path: str | Path, series: int | None, indices: bool) -> Scan:
+    suffix = suffix_of(path)
+    if suffix in volume.SUFFIXES:
+        return volume.read(path, suffix)
+    if suffix not in SUFFIXES and Path(path).is_dir():
+        return dicom.read_series(path, series)
+    size = guard.file_size(path)
+    if suffix in ARRAYS:
+        return Scan(_read_array(Path(path), suffix, size))
+    with _opened(path) as image:
+        return Scan(_read_pages(path, image, size, indices))
+
+
+# ------------------------------------------------------------------------------------------- Pillow
 
 
 @contextmanager
 def _opened(path: str | Path) -> Iterator[Image.Image]:
-    """Open an image file; anything that cannot be read faithfully becomes a DataError that names the file."""
-    from PIL import Image
+    """Open by content with one of four decoders; Pillow's own `open` would also try Ghostscript and forty others.
 
-    try:
-        with Image.open(path) as image:
-            _check(path, image)
-            yield image
-    except DataError:
-        raise
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: there is no such file") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what Pillow raises
-        raise DataError(f"{path}: not a readable image ({error}). Is it complete? Export it again.") from error
+    It would also refuse images above 179 million pixels; here `guard.check_memory` decides.
+    """
+    from PIL.BmpImagePlugin import BmpImageFile
+    from PIL.JpegImagePlugin import JpegImageFile
+    from PIL.PngImagePlugin import PngImageFile
+    from PIL.TiffImagePlugin import TiffImageFile
+
+    decoders = {b"\x89PNG\r\n\x1a\n": PngImageFile, b"\xff\xd8\xff": JpegImageFile, b"BM": BmpImageFile}
+    decoders |= dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), TiffImageFile)
+    with open(path, "rb") as file:
+        start = file.read(8)
+        decoder = next((decoders[magic] for magic in decoders if start.startswith(magic)), None)
+        if decoder is None:
+            raise DataError(
+                f"{path}: not a readable image (PNG, JPEG, TIFF and BMP do not begin with {start[:4].hex(' ')}). "
+                "Export or copy it again."
+            )
+        file.seek(0)
+        with guard.decoding(path):
+            image = decoder(file)
+        yield image
 
 
-def _check(path: str | Path, image: Image.Image) -> None:
-    pages = getattr(image, "n_frames", 1)
-    if pages > 1:
-        raise DataError(f"{path}: holds {pages} pages; expected one image per file. Save the pages one by one.")
+def _read_pages(path: str | Path, image: Image.Image, size: int, indices: bool) -> np.ndarray:
+    """Decode all pages to (C, D, H, W)."""
+    with guard.decoding(path):
+        pages = getattr(image, "n_frames", 1)
+    if pages > 1 and image.format != "TIFF":
+        raise DataError(f"{path}: is an animation of {pages} pictures; save them one by one, or as a TIFF stack")
+    first = array = None
+    for page in range(pages):
+        with guard.decoding(path):
+            if page:
+                image.seek(page)
+            _check_mode(path, image)
+            first = first or (image.mode, image.size)
+            if (image.mode, image.size) != first:
+                raise DataError(
+                    f"{path}: page {page + 1} is {image.mode} {image.size}, page 1 is {first[0]} {first[1]} (width, "
+                    "height); a stack needs pages of one kind and size. Is it a pyramid? Save its largest page alone."
+                )
+            guard.check_memory(path, pages * math.prod(image.size) * _BYTES.get(image.mode, 1), size)
+            plane = _pixels(image, indices)
+            if array is None:
+                array = np.empty((pages, *plane.shape), plane.dtype)
+            array[page] = plane
+    return np.ascontiguousarray(np.moveaxis(array, 3, 0)) if array.ndim == 4 else array[None]
+
+
+def _pixels(image: Image.Image, indices: bool) -> np.ndarray:
+    """(H, W) or (H, W, 3) array of a page; `indices` keeps those of a palette."""
+    kinds = {"1": "L", "LA": "L", "RGBA": "RGB"} | ({"PA": "P"} if indices else {"P": "RGB", "PA": "RGB"})
+    bits, sample_format = (getattr(image, "tag_v2", {}).get(tag, (1,)) for tag in (258, 339))
+    array = np.asarray(image.convert(kinds[image.mode]) if image.mode in kinds else image)
+    if tuple(sample_format)[0] == 2 and array.dtype == np.uint8:
+        return array.view(np.int8)  # Pillow forgets the sign of 8-bit TIFF,
+    if tuple(sample_format)[0] == 1 and tuple(bits)[0] == 32 and array.dtype == np.int32:
+        return array.view(np.uint32)  # and invents one for 32-bit
+    return array.astype(array.dtype.newbyteorder("="))
+
+
+def _check_mode(path: str | Path, image: Image.Image) -> None:
     if image.mode not in _CHANNELS:
         raise DataError(
-            f"{path}: pixels of Pillow mode {image.mode} are not supported; expected grey (8 or 16 bit) or "
-            "RGB (8 bit). Convert the file first."
+            f"{path}: pixels of Pillow mode {image.mode} are not supported; expected grey (8, 16 or 32 bit, or float) "
+            "or RGB (8 bit). Convert the file first."
         )
     if _CHANNELS[image.mode] == 3 and any(";16" in str(tile[3]) for tile in image.tile):
         raise DataError(
-            f"{path}: 16-bit colour would be cut to 8 bit on reading; expected 8-bit RGB or 16-bit grey. "
-            "Convert the file first."
+            f"{path}: 16-bit colour (or grey with alpha) would be cut to 8 bit on reading; expected 8-bit RGB or "
+            "16-bit grey. Convert the file first."
         )
+
+
+# ------------------------------------------------------------------------------------------- NumPy
+
+
+def _read_array(path: Path, suffix: str, size: int) -> np.ndarray:
+    """Read the only array of a .npy or .npz file as (C, D, H, W)."""
+    if suffix == ".npy":
+        with open(path, "rb") as file:
+            return _read_npy(path, file, size, size)
+    with guard.decoding(path), zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        if len(members) != 1 or members[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            found = ", ".join(member.filename for member in members[:10]) or "nothing"
+            raise DataError(
+                f"{path}: expected one array, saved with numpy.savez_compressed(path, array); found {found}"
+            )
+        with archive.open(members[0]) as file:
+            return _read_npy(path, file, members[0].file_size, size)
+
+
+def _read_npy(path: Path, file: IO[bytes], length: int, size: int) -> np.ndarray:
+    """Read an array of `length` bytes, header included, that comes out of a file of `size` bytes."""
+    with guard.decoding(path):
+        version = np.lib.format.read_magic(file)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read_header(file)
+    if dtype.hasobject:
+        raise DataError(
+            f"{path}: holds pickled Python objects, which can run code when they are loaded, so it is not opened; save "
+            "plain numbers with numpy.save(path, numpy.asarray(image, numpy.float32))"
+        )
+    if dtype.kind not in "biuf" or dtype.itemsize > 8:
+        raise DataError(f"{path}: holds numbers of type {dtype}; expected integers, float16, float32 or float64")
+    if not 2 <= len(shape) <= 4 or (len(shape) == 3 and shape[2] <= 4 < min(shape[:2])):
+        hint = "; use array.transpose(2, 0, 1)[:, None] for an image with channels last" if len(shape) == 3 else ""
+        raise DataError(f"{path}: has the shape {shape}; expected (H, W), (D, H, W) or (C, D, H, W){hint}")
+    needed = math.prod(shape) * dtype.itemsize
+    guard.check_memory(path, -1 if min(shape) < 0 else needed, size)
+    with guard.decoding(path):
+        begin = file.tell()
+        if begin + needed != length:
+            raise DataError(
+                f"{path}: its header promises the shape {shape}, {needed} bytes, but {length - begin} bytes follow; "
+                "save the array again"
+            )
+        array = np.frombuffer(file.read(needed), dtype).reshape(shape, order="F" if fortran else "C")
+    if dtype.kind == "b":
+        array = array.view(np.uint8)
+    wanted = np.float32 if dtype.itemsize > 4 and dtype.kind == "f" or dtype == np.float16 else dtype.newbyteorder("=")
+    array = np.ascontiguousarray(array, wanted)
+    return array.reshape((1,) * (4 - array.ndim) + array.shape)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from .folder import ImageFolder
 from .sample import DataError, Dataset
-from .split import split
+from .split import Subset, split
 from .toy import KINDS, Toy
 
 
@@ -39,6 +39,8 @@ def open_sources(
     channels: int | None = None,
     one_size: bool = False,
     toy_size: int = 96,
+    series: int | None = None,
+    on_bad_file: Literal["stop", "skip"] = "stop",
 ) -> Sources:
     """Open toy data or an image folder, and divide it.
 
@@ -46,12 +48,12 @@ def open_sources(
     ----------
     data : str or path
         The kind of toy data, or a folder with `images/` and `masks/`, or with `train/` and `test/` that hold them. A
-        folder that is not divided gives a fifth of its images to the test set.
+        folder that is not divided gives a fifth of its images to the test set. Slices of one volume stay together.
     validation : float
         Share of the training images that are held out, from 0 (none) to below 1.
     seed : int
         Which images are held out; for toy data also which images there are.
-    channels : 1, 3 or None
+    channels, series, on_bad_file
         As in `ImageFolder`.
     one_size : bool
         Whether whole images will be stacked to batches, so that those to train on must agree in size.
@@ -72,20 +74,20 @@ def open_sources(
         names = ", ".join(whole.class_names)
         text = f"toy {data}: 120 images to train and validate, 40 to test, {toy_size}x{toy_size}; classes {names}"
     else:
-        root = Path(data)
+        root, options = Path(data), {"series": series, "on_bad_file": on_bad_file}
         if not root.exists():
             kinds = ", ".join(KINDS)
             raise DataError(f"there is no folder {root}, and it is no kind of toy data ({kinds})")
         if (root / "train").is_dir():
-            folder = whole = ImageFolder(root, "train", channels=channels)
+            folder = whole = ImageFolder(root, "train", channels=channels, **options)
             text, test = folder.describe(), None
             if (root / "test").is_dir():
-                test = ImageFolder(root, "test", mask_values=whole.mask_values, channels=whole.channels)
+                test = ImageFolder(root, "test", mask_values=whole.mask_values, channels=whole.channels, **options)
                 text += "\n" + test.describe()
         else:
-            folder = ImageFolder(root, channels=channels)
+            folder = ImageFolder(root, channels=channels, **options)
             text = folder.describe()
-            whole, test = split(folder, 0.2, seed)
+            whole, test = _hold_out(folder, 0.2, seed)
         if one_size and len(set(folder.sizes)) > 1:
             smallest, largest = min(folder.sizes, key=min), max(folder.sizes, key=max)
             side = min(smallest) // 32 * 32 or min(smallest)  # a multiple of 32 can be halved five times
@@ -94,5 +96,26 @@ def open_sources(
                 f"{largest[0]}x{largest[1]} (height x width), so they cannot be stacked to batches; train on squares "
                 f"cut from them, for example with --size {side} (in Python size={side})"
             )
-    train, held_out = split(whole, validation, seed) if validation else (whole, None)
+    train, held_out = _hold_out(whole, validation, seed) if validation else (whole, None)
     return Sources(train, held_out, test, text)
+
+
+def _hold_out(dataset: Dataset, fraction: float, seed: int) -> tuple[Subset, Subset]:
+    """Divide by patients where volumes were cut into slices, else by images."""
+    patients = _patients(dataset)
+    if patients is None or len(set(patients)) == len(patients):
+        return split(dataset, fraction, seed)
+    if len(set(patients)) == 1:
+        raise DataError(
+            f"all {len(patients)} slices come from one volume, {patients[0]}, so none can be held out: slices of one "
+            "patient are too alike to test on. Add volumes of other patients, or train with --validation 0 in a train/ "
+            "folder."
+        )
+    return split(dataset, fraction, seed, groups=patients)
+
+
+def _patients(dataset: Dataset) -> list[str] | None:
+    if isinstance(dataset, Subset):
+        patients = _patients(dataset.dataset)
+        return patients and [patients[index] for index in dataset.indices]
+    return list(dataset.patients) if isinstance(dataset, ImageFolder) else None

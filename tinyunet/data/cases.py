@@ -1,0 +1,249 @@
+"""Which files belong together: the modalities of a case, and its mask.
+
+| in `images/` | becomes |
+|---|---|
+| `NAME.png`, `NAME.tif`, `NAME.nii.gz`, ... | the case NAME: an image, a stack or a volume |
+| `NAME_0000.nii.gz`, `NAME_0001.nii.gz`, ... | the case NAME, one file per channel (modality), as in nnU-Net |
+| `NAME/` with DICOM files directly in it | the case NAME: a series |
+
+Its mask is `masks/NAME.*` or `masks/NAME_mask.*`. An image `NAME_0007.png` with a mask of just that name is a case by
+itself, so numbered pictures are no modalities.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from . import dicom
+from .image_file import SUFFIXES, read_scan, suffix_of
+from .sample import DataError, Geometry, Scan
+
+
+class Case(NamedTuple):
+    """A patient's scan, or a picture: what is read and segmented in one go.
+
+    Attributes
+    ----------
+    name : str
+        From the names of the files or of the folder.
+    images : tuple of Path
+        One file (or DICOM folder), or one per modality.
+    mask : Path or None
+    """
+
+    name: str
+    images: tuple[Path, ...]
+    mask: Path | None = None
+
+    def read(self, channels: int | None = None, series: int | None = None) -> Scan:
+        """Read the image; several modalities become its channels.
+
+        Parameters and errors are those of `tinyunet.data.image_file.read_scan`; also if modalities differ in size or
+        place, or one has several channels.
+        """
+        if len(self.images) == 1:
+            return read_scan(self.images[0], channels, series)
+        if channels not in (None, len(self.images)):
+            raise DataError(f"{self.images[0]}: {self.name} has {len(self.images)} modalities; expected {channels}")
+        scans = [read_scan(path, series=series) for path in self.images]
+        for path, scan in zip(self.images, scans, strict=True):
+            if len(scan.pixels) > 1:
+                raise DataError(
+                    f"{path}: has {len(scan.pixels)} channels; expected one, as it is one of the modalities"
+                )
+            check_same_place(path, scan, self.images[0], scans[0])
+        return Scan(np.concatenate([scan.pixels for scan in scans]), scans[0].geometry)
+
+
+def check_same_place(path: Path, scan: Scan, other_path: Path, other: Scan) -> None:
+    """Raise a DataError unless two scans have one size and no pixel lies more than half a pixel apart."""
+    size, wanted = scan.pixels.shape[1:], other.pixels.shape[1:]
+    if size != wanted:
+        if size[0] == wanted[0] == 1:
+            size, wanted, axes = size[1:], wanted[1:], "height x width"
+        else:
+            axes = "slices x height x width"
+        shown = "x".join(map(str, size)), "x".join(map(str, wanted))
+        raise DataError(
+            f"{path}: is {shown[0]} ({axes}), {other_path.name} is {shown[1]}. Export both at one size; resize masks "
+            "with nearest neighbour only."
+        )
+    a, b = scan.geometry, other.geometry
+    if a is None or b is None or len(a.spacing) != len(b.spacing):
+        return
+    apart = np.linalg.norm(_corners(a, size) - _corners(b, size), axis=1).max()
+    if apart > 0.5 * min(b.spacing):
+        raise DataError(
+            f"{path}: lies up to {apart:.1f} mm from {other_path.name}: spacing {_short(a.spacing)} and "
+            f"{_short(b.spacing)}, origin {_short(a.origin)} and {_short(b.origin)}, direction {_short(a.direction)} "
+            f"and {_short(b.direction)}. Resample one onto the other; or, if the pixels do match, copy the geometry "
+            "with SimpleITK's CopyInformation."
+        )
+
+
+def _corners(geometry: Geometry, size: Sequence[int]) -> np.ndarray:
+    """Positions of the corner pixels in mm."""
+    n = len(geometry.spacing)
+    places = np.array(list(itertools.product(*((0, side - 1) for side in size[::-1][:n]))))
+    return places * geometry.spacing @ np.reshape(geometry.direction, (n, n)).T + geometry.origin
+
+
+def _short(values: Iterable[float]) -> str:
+    return "(" + ", ".join(f"{value:.4g}" for value in values) + ")"
+
+
+def describe_places(geometries: Iterable[Geometry | None]) -> list[str]:
+    """Lines for people about the spacing and the direction of the slices of volumes, one geometry per volume."""
+    known = [g for g in geometries if g is not None]
+    if not known:
+        return []
+    steps = list(itertools.zip_longest(*(g.spacing for g in known), fillvalue=math.nan))
+    ranges = [f"{min(s):.3g}" if max(s) - min(s) < 1e-3 else f"{min(s):.3g}..{max(s):.3g}" for s in steps[:2][::-1]]
+    lines = [f"  spacing   {' x '.join(ranges)} mm (rows x columns)"]
+    volumes = [g for g in known if len(g.spacing) == 3]
+    normals = [np.abs(np.reshape(g.direction, (3, 3))[:, 2]).argmax() for g in volumes]
+    planes = Counter(("sagittal", "coronal", "axial")[axis] for axis in normals)
+    if planes:
+        shares = ", ".join(f"{plane} {count}" for plane, count in planes.most_common())
+        lines.append(f"  slices    {shares} (volumes)")
+    if len(planes) > 1:
+        lines.append("    look at this: a network learns better from slices of one direction; reorient the volumes")
+    return lines
+
+
+def pair(images: Path, masks: Path) -> tuple[list[Case], list[str]]:
+    """Find the cases of a data set, in alphabetical order, and what does not pair.
+
+    Returns
+    -------
+    cases : list of Case
+    complaints : list of str
+        One line for each kind of mistake.
+
+    Raises
+    ------
+    DataError
+        If a folder holds no images, or two files have one name.
+    """
+    complaints: list[str] = []
+    image_by_stem = _by_stem(_entries(images, complaints))
+    mask_by_stem = {}
+    for stem, path in _by_stem(_entries(masks, complaints)).items():
+        name = stem if stem in image_by_stem else stem.removesuffix("_mask")
+        if name in mask_by_stem:
+            raise _twins(mask_by_stem[name], path)
+        mask_by_stem[name] = path
+    files: dict[str, dict[int, Path]] = {}
+    lonely = []
+    for stem, path in image_by_stem.items():
+        parts = re.fullmatch(r"(.+)_(\d{4})", stem)
+        if stem in mask_by_stem:
+            files.setdefault(stem, {})[0] = path
+        elif parts and parts[1] in mask_by_stem and parts[1] not in image_by_stem:
+            files.setdefault(parts[1], {})[int(parts[2])] = path
+        else:
+            lonely.append(path.name)
+    modalities = set().union(*files.values())
+    for name in [name for name in files if set(files[name]) != modalities and len(modalities) > 1]:
+        lacking = ", ".join(f"{name}_{k:04d}.*" for k in sorted(modalities - set(files.pop(name))))
+        complaints.append(f"{images}: {name} lacks modalities that other cases have: {lacking}")
+        mask_by_stem.pop(name)
+    lonely_masks = [mask_by_stem[name].name for name in sorted(mask_by_stem.keys() - files.keys())]
+    if lonely:
+        complaints.append(
+            f"{images}: {len(lonely)} images without a mask: {some(lonely)} (images/NAME.* needs masks/NAME.* or "
+            "masks/NAME_mask.*)"
+        )
+    if lonely_masks:
+        complaints.append(f"{masks}: {len(lonely_masks)} masks without an image: {some(lonely_masks)}")
+    cases = [
+        Case(name, tuple(files[name][k] for k in sorted(files[name])), mask_by_stem[name]) for name in sorted(files)
+    ]
+    return cases, complaints
+
+
+def find_cases(names: Sequence[str | Path], channels: int) -> list[Case]:
+    """Find the cases behind names of files and folders, to be segmented by a network with so many channels.
+
+    Files NAME_0000.*, NAME_0001.*, ... are taken for modalities if there are exactly as many as channels.
+
+    Raises
+    ------
+    DataError
+        If a name does not exist, a folder holds no images, or two cases have one name, so that one result would
+        overwrite the other.
+    """
+    paths: list[Path] = []
+    for path in map(Path, names):
+        if path.is_dir() and not dicom.is_series(path):
+            complaints: list[str] = []
+            paths += _entries(path, complaints)
+            if complaints:
+                raise DataError("\n".join(complaints))
+        elif path.exists():
+            paths.append(path)
+        else:
+            raise DataError(f"there is no file or folder {path}")
+    by_stem = _by_stem(paths, "would be written to one name; predict them in two calls")
+    groups: dict[str, list[str]] = {}
+    for stem in by_stem:
+        parts = re.fullmatch(r"(.+)_(\d{4})", stem)
+        groups.setdefault(parts[1] if parts else stem, []).append(stem)
+    cases = []
+    for name, stems in groups.items():
+        if channels > 1 and sorted(stems) == [f"{name}_{k:04d}" for k in range(channels)]:
+            cases.append(Case(name, tuple(by_stem[stem] for stem in sorted(stems))))
+        else:
+            cases += [Case(stem, (by_stem[stem],)) for stem in stems]
+    return cases
+
+
+def some(items: Iterable[object], limit: int = 10) -> str:
+    """Return the first items as text, and how many more there are."""
+    items = list(items)
+    more = f", and {len(items) - limit} more" if len(items) > limit else ""
+    return ", ".join(str(item) for item in items[:limit]) + more
+
+
+def _entries(folder: Path, complaints: list[str]) -> list[Path]:
+    """What is named like an image, and folders of DICOM files; anything else and what is hidden is passed over."""
+    found, others = [], []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        try:
+            wanted = suffix_of(path) in SUFFIXES or (path.is_dir() and dicom.is_series(path))
+        except DataError as error:
+            complaints.append(str(error))
+            continue
+        (found if wanted else others).append(path)
+    if not found:
+        text = some(path.name + "/" * path.is_dir() for path in others) or "nothing"
+        raise DataError(
+            f"{folder} holds no images; expected files ending in {', '.join(SUFFIXES)} or folders of DICOM files; "
+            f"found {text}"
+        )
+    return found
+
+
+def _by_stem(paths: Iterable[Path], advice: str = "belong to one name; keep one of them") -> dict[str, Path]:
+    by_stem: dict[str, Path] = {}
+    for path in paths:
+        suffix = suffix_of(path)
+        stem = path.name[: -len(suffix)] if suffix in SUFFIXES else path.name
+        if stem in by_stem:
+            raise _twins(by_stem[stem], path, advice)
+        by_stem[stem] = path
+    return by_stem
+
+
+def _twins(path: Path, twin: Path, advice: str = "belong to one name; keep one of them") -> DataError:
+    return DataError(f"{path} and {twin} {advice}")
