@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinyunet.data.sample import IGNORE, DataError
-from tinyunet.metrics import METRICS, Scores, confusion, dice, iou, precision, recall
+from tinyunet.metrics import METRICS, Scores, confusion, dice, iou, precision, recall, surface_distances
 
 
 def brute_force(prediction, target, k, empty):
@@ -134,7 +134,11 @@ def test_bootstrap_interval():
     assert scores.interval() == (low, high)
     nothing = Scores(["background", "a"])
     nothing.add(np.zeros((2, 2), int), np.zeros((2, 2), int))
+    nothing.add(np.zeros((2, 2), int), np.zeros((2, 2), int))
     assert np.isnan(nothing.interval()).all()
+    one = Scores(["background", "a"])
+    one.add(np.ones((2, 2), int), np.ones((2, 2), int))
+    assert np.isnan(one.interval()).all() and "95 % interval -" in one.table()  # one image does not vary
 
 
 def filled() -> Scores:
@@ -157,7 +161,7 @@ def test_table():
     lines = filled().table().splitlines()
     assert lines[3].split() == ["tumour"] + ["0.6667"] * 2 + ["0.5000"] * 4 + ["1.0000"] * 2
     assert lines[5].split()[:3] == ["average", "0.8333", "0.8333"]
-    assert "0/0, left out of the mean dice (images): tumour 1, average 1" in lines
+    assert "0/0, left out of the mean dice, iou, precision, recall (images): tumour 1, average 1" in lines
 
 
 def test_csv(tmp_path):
@@ -212,3 +216,117 @@ def test_bad_labels(prediction, target, word):
 def test_bad_arguments(call, word):
     with pytest.raises(DataError, match=word):
         call()
+
+
+# ------------------------------------------------------------------------------------------- surfaces and objects
+
+
+def detailed(**options) -> Scores:
+    """Two touching squares told apart, one of three missed, a false alarm, and nothing to find."""
+    scores = Scores(["background", "nucleus"], detailed=True, **options)
+    instances = np.zeros((12, 16), int)
+    instances[2:6, 2:6], instances[2:6, 6:10] = 1, 2
+    target = (instances > 0).astype(int)
+    scores.add(target, target, "merged", instances=instances)
+    apart = target.copy()
+    apart[:, 6] = 0
+    scores.add(apart, target, "apart", instances=instances)
+    nothing = np.zeros_like(target)
+    scores.add(nothing, target, "missed")
+    scores.add(target, nothing, "false alarm")
+    scores.add(nothing, nothing, "nothing")
+    return scores
+
+
+def test_detailed_scores():
+    scores = detailed()
+    assert scores.objects[:, 1].tolist() == [[0, 1, 2], [2, 0, 0], [0, 0, 1], [0, 1, 0], [0, 0, 0]]
+    np.testing.assert_equal(scores.per_image("object_f1")[:, 1], [0, 1, 0, 0, np.nan])
+    np.testing.assert_equal(scores.per_image("hd95")[:, 1], [0, 1, 20, 20, np.nan])
+    np.testing.assert_equal(scores.per_image("surface_dice")[:, 1], [1, 1, 0, 0, np.nan])
+    assert scores.mean("hd95")[1] == 10.25 and np.isnan(scores.pooled("hd95")[1])
+    assert scores.pooled("object_f1")[1] == pytest.approx(2 * 2 / (2 * 2 + 2 + 3))
+    surface = [20, 20, 20, 22, 20, 20]  # pixels: merged, its prediction; apart; missed; false alarm
+    assert scores.pooled("surface_dice")[1] == pytest.approx(sum(surface[:4]) / sum(surface))
+    assert scores.one_sided().tolist() == [0, 2] and scores.skipped("hd95")[1] == 1
+    assert np.isnan(scores.per_image("hd95")[:, 0]).all()  # the surface of the background is no object's
+
+
+def test_pooled_surface_scores_are_those_of_all_pixels_together():
+    rng = np.random.default_rng(0)
+    scores = Scores(["background", "a", "b"], detailed=True, tolerance=1.5)
+    pairs = [(rng.integers(0, 3, (9, 9)), rng.integers(0, 3, (9, 9))) for _ in range(3)]
+    for pair in pairs:
+        scores.add(*pair, spacing=(1.0, 1.4))
+    for k in (1, 2):
+        found = [surface_distances(p == k, t == k, (1.0, 1.4)) for p, t in pairs]
+        away = np.concatenate([d for one in found for d in one[:2]])
+        assert scores.pooled("assd")[k] == pytest.approx(away.mean())
+        assert scores.pooled("surface_dice")[k] == pytest.approx((away <= 1.5).mean())
+    assert scores.unit == "mm" and "surface Dice at 1.5 mm" in scores.table() and "HD95 [mm]" in scores.table()
+
+
+def test_ignored_pixels_belong_to_no_surface_and_no_object():
+    target = np.zeros((8, 12), int)
+    target[2:6, 2:6] = 1
+    target[:, 8:] = IGNORE
+    prediction = (target == 1).astype(int)
+    prediction[3, 9:] = 1
+    scores = Scores(["background", "a"], detailed=True)
+    scores.add(prediction, target)
+    assert scores.mean("hd95")[1] == 0 and scores.objects[0, 1].tolist() == [1, 0, 0]
+
+
+def test_a_volume_is_measured_as_a_whole():
+    """Two slices of one object: in the volume one object, and its surface lies on both sides."""
+    target = np.zeros((3, 8, 8), int)
+    target[:2, 2:6, 2:6] = 1
+    prediction = np.roll(target, 1, axis=0)
+    scores = Scores(["background", "a"], detailed=True)
+    scores.add(prediction, target, spacing=(3.0, 1.0, 1.0))
+    assert scores.objects[0, 1].tolist() == [0, 1, 1]  # IoU 1/3
+    assert scores.mean("hd95")[1] == 3 and scores.shapes == [(3, 8, 8)]
+
+
+def test_patients_widen_the_interval():
+    rng = np.random.default_rng(0)
+    alone, together = Scores(["background", "a"]), Scores(["background", "a"])
+    for patient in range(6):
+        wrong = rng.uniform(0, 0.4)
+        for _ in range(8):
+            target = rng.integers(0, 2, (16, 16))
+            prediction = np.where(rng.random((16, 16)) < wrong, 1 - target, target)
+            alone.add(prediction, target)
+            together.add(prediction, target, group=f"patient {patient}")
+    (a, b), (c, d) = alone.interval(), together.interval()
+    assert d - c > 1.5 * (b - a) and together.intervals("dice")[1].tolist() == [c, d]
+    assert "48 images of 6 patients" in together.table() and len(together.to_dict()["patients"]) == 48
+
+
+def test_detailed_output(tmp_path):
+    scores = detailed()
+    result = json.loads(json.dumps(scores.to_dict(), allow_nan=False))
+    assert result["hd95"]["pooled"] == [None, None] and result["unit"] == "px" and result["one_sided"] == [0, 2]
+    assert [row[1] for row in result["objects"]["missed"]] == [2, 0, 1, 0, 0]
+    text = scores.table()
+    assert "nucleus: 5 objects, 4 predicted, 2 are pairs" in text
+    assert "only in the masks or only predicted, distance = diagonal (images): nucleus 2" in text
+    assert "0/0, left out of the mean dice, iou, surface_dice, hd95, assd, object_f1 (images): nucleus 1" in text
+    scores.save_csv(tmp_path / "scores.csv")
+    with open(tmp_path / "scores.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert (rows[0]["hd95"], rows[1]["hd95"], rows[9]["hd95"]) == ("", "0.000000", "")
+    assert (rows[3]["objects"], rows[3]["objects_predicted"], rows[3]["unit"]) == ("2", "2", "px")
+
+
+@pytest.mark.parametrize(
+    "call, word",
+    [
+        (lambda s, m: s.add(m, m, "x", spacing=(1, 1)), "x is measured in mm, the images before it in px"),
+        (lambda s, m: filled().mean("hd95"), "unknown metric 'hd95'.*detailed=True"),
+        (lambda s, m: Scores(["a", "b"], tolerance=-1), "tolerance is -1"),
+    ],
+)
+def test_bad_details(call, word):
+    with pytest.raises(DataError, match=word):
+        call(detailed(), np.ones((4, 4), int))
