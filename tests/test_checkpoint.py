@@ -45,11 +45,14 @@ def whole(path):
 DAMAGES = {
     "missing": (lambda path: None, "there is no checkpoint .*x.safetensors; give the file or the folder"),
     "empty": (lambda path: path.write_bytes(b""), "damaged or no safetensors file"),
-    "text": (lambda path: path.write_text("hello, this is no checkpoint"), "damaged or no safetensors file"),
+    "text": (lambda path: path.write_text("hello, this is no checkpoint"), "no safetensors file.*tinyunet convert"),
     "cut in the arrays": (lambda path: path.write_bytes(whole(path)[:-5]), "damaged or no safetensors file"),
     "cut in the header": (lambda path: path.write_bytes(whole(path)[:30]), "damaged or no safetensors file"),
     "longer": (lambda path: path.write_bytes(whole(path) + b"more"), "damaged or no safetensors file"),
-    "foreign": (lambda path: save_file({"w": np.ones(2)}, path), "was not written by tinyunet.*load_state_dict"),
+    "foreign": (
+        lambda path: save_file({"w": np.ones(2)}, path),
+        "was not written by tinyunet.*tinyunet convert FILE OUT",
+    ),
     "newer": (
         lambda path: save_file({"w": np.ones(2)}, path, metadata={"tinyunet": json.dumps({"format": 99})}),
         r"newer tinyunet \(format 99\); upgrade",

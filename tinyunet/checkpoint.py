@@ -14,6 +14,7 @@ import numpy as np
 from .files import write_whole
 
 _KEY, _FORMAT = "tinyunet", 1
+_CONVERT = "weights of PyTorch become a checkpoint with: tinyunet convert FILE OUT.safetensors"
 
 
 class CheckpointError(ValueError):
@@ -32,6 +33,19 @@ def write_checkpoint(path: str | Path, arrays: dict[str, np.ndarray], descriptio
 
     header = {_KEY: json.dumps({"format": _FORMAT} | description)}
     write_whole(path, save({name: np.asarray(a, order="C") for name, a in arrays.items()}, metadata=header))
+
+
+def is_checkpoint(path: str | Path) -> bool:
+    """Tell whether `path` is a checkpoint of tinyunet, or the folder of a run, rather than weights from elsewhere."""
+    from safetensors import SafetensorError, safe_open
+
+    if Path(path).is_dir():
+        return True
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return _KEY in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
 
 
 def read_checkpoint(path: str | Path) -> tuple[dict[str, np.ndarray], dict]:
@@ -58,11 +72,10 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, np.ndarray], dict]:
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}
     except SafetensorError as error:
-        raise CheckpointError(f"{path} is damaged or no safetensors file: {error}") from error
+        raise CheckpointError(f"{path} is damaged or no safetensors file: {error}; {_CONVERT}") from error
     if _KEY not in metadata:
         raise CheckpointError(
-            f"{path} holds weights but not how to use them (it was not written by tinyunet); build the network "
-            "yourself and pass safetensors.numpy.load_file(path) to model.load_state_dict()"
+            f"{path} holds weights but not how to use them (it was not written by tinyunet); {_CONVERT}"
         )
     try:
         description = json.loads(metadata[_KEY])

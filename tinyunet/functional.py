@@ -19,6 +19,7 @@ from .ops.pad import crop, pad
 from .ops.relu.op import relu
 from .ops.sigmoid.op import sigmoid
 from .ops.softmax.op import log_softmax, softmax
+from .ops.upsample_bilinear2d.op import upsample_bilinear2d
 from .ops.upsample_conv2d.op import to_conv_transpose, upsample_conv2d
 from .ops.upsample_nearest2d.op import upsample_nearest2d
 
@@ -44,6 +45,7 @@ __all__ = [
     "sigmoid",
     "softmax",
     "to_conv_transpose",
+    "upsample_bilinear2d",
     "upsample_conv2d",
     "upsample_nearest2d",
 ]

@@ -1,0 +1,1 @@
+"""Bilinear up-sampling; start with op.py."""
