@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from . import settings
-from .backend import device_of
+from .backend import device_of, to_device
 
 _PACKAGE = str(Path(__file__).parent) + os.sep
 _numbers = itertools.count()
@@ -87,11 +87,12 @@ class Tensor:
     ndim = property(lambda self: self.data.ndim, doc="Number of axes.")
     size = property(lambda self: self.data.size, doc="Number of elements.")
     dtype = property(lambda self: self.data.dtype, doc="float32 or float64.")
-    device = property(lambda self: device_of(self.data), doc='"cpu" or "cuda".')
+    device = property(lambda self: device_of(self.data), doc='"cpu", "cuda", or "cuda:1" and so on.')
 
     def __repr__(self) -> str:
         made_by = f", made by {type(self.creator).__name__}" if self.creator else ""
-        return f"Tensor({np.array2string(self.data, threshold=20, precision=4)}, {self.dtype}{made_by})"
+        where = "" if self.device == "cpu" else f", on {self.device}"
+        return f"Tensor({np.array2string(self.numpy(), threshold=20, precision=4)}, {self.dtype}{where}{made_by})"
 
     def __len__(self) -> int:
         return len(self.data)
@@ -102,7 +103,25 @@ class Tensor:
 
     def numpy(self) -> np.ndarray:
         """Return the values as a NumPy array (the same memory on the CPU, a copy from a GPU)."""
-        return self.data if self.device == "cpu" else self.data.get()
+        return to_device(self.data, "cpu")
+
+    def to(self, device: str) -> Tensor:
+        """Return this tensor on a device: itself if it is there, otherwise a copy through which gradients flow back.
+
+        Parameters
+        ----------
+        device : "cpu", "cuda" or "cuda:1", "cuda:2", ...
+
+        Raises
+        ------
+        DeviceError
+            If there is no such GPU, with what to change.
+        ValueError
+            If `device` is none of these.
+        """
+        if device == self.device:
+            return self
+        return _arithmetic().ToDevice.apply(self, device=device)
 
     def detach(self) -> Tensor:
         """Return a leaf with the same values (same memory) that gradients do not flow through."""
@@ -246,7 +265,10 @@ class Op:
         if level >= 1:
             layer = settings.current_layer()
             op.created_at = _caller() + (f", layer {layer}" if layer else "")
-        array = op.forward(*(None if t is None else t.data for t in tensors), **options)
+        try:
+            array = op.forward(*(None if t is None else t.data for t in tensors), **options)
+        except MemoryError as error:
+            raise _out_of_memory(op, error) from error
         if level >= 2:
             op.check_finite(array, "result")
         out = Tensor(array)
@@ -284,6 +306,14 @@ def _check_alike(op: type[Op], tensors: list[Tensor | None]) -> None:
                 f"{op.__name__} needs all its inputs with the same {what}, got "
                 f"{', '.join(map(str, found))}; convert with {mend}"
             )
+
+
+def _out_of_memory(op: Op, error: MemoryError) -> MemoryError:
+    """Say what would need less; `error` is NumPy's or CuPy's."""
+    return MemoryError(
+        f"no memory for the result of {op.where()}: {error}; use smaller batches, smaller images or a smaller network, "
+        "and no_grad() where nothing is trained; on a GPU other programs may hold memory too (nvidia-smi)"
+    )
 
 
 def _caller() -> str:
@@ -326,6 +356,8 @@ def backward(tensor: Tensor, gradient=None) -> None:
         raise GraphError(
             f"the upstream gradient must be {tensor.shape} {tensor.dtype}, got {gradient.shape} {gradient.dtype}"
         )
+    if device_of(gradient) != tensor.device:
+        raise GraphError(f"the upstream gradient must be on {tensor.device!r}, got one on {device_of(gradient)!r}")
     if tensor.creator is None:
         _accumulate(tensor, gradient)
         return
@@ -338,7 +370,10 @@ def backward(tensor: Tensor, gradient=None) -> None:
         gy = arrived.pop(op)
         if op.result is not None and (result := op.result()) is not None:
             _accumulate(result, gy)
-        gradients = op.backward(gy)
+        try:
+            gradients = op.backward(gy)
+        except MemoryError as error:
+            raise _out_of_memory(op, error) from error
         if not isinstance(gradients, tuple) or len(gradients) != len(op.parents):
             raise GraphError(f"backward of {op.where()} must return a tuple of {len(op.parents)}, one per input")
         for i, (gx, parent) in enumerate(zip(gradients, op.parents, strict=True)):

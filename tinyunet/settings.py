@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Literal
+from typing import Literal, get_args
 
-Rung = Literal["auto", "reference", "cpu"]
+Rung = Literal["auto", "reference", "plain", "cpu", "gpu"]
+Precision = Literal["float32", "tf32"]
 
 _grad_enabled: ContextVar[bool] = ContextVar("grad_enabled", default=True)
 _kernels: ContextVar[Rung] = ContextVar("kernels", default="auto")
+_precision: ContextVar[Precision] = ContextVar("precision", default="float32")
 _debug: ContextVar[int] = ContextVar("debug", default=0)
 _layer: ContextVar[str] = ContextVar("layer", default="")
 
@@ -38,17 +40,45 @@ def use_kernels(rung: Rung):
 
     Parameters
     ----------
-    rung : "auto", "reference" or "cpu"
-        "auto" takes the fastest for the array at hand; "reference" the NumPy specification; "cpu" numba.
+    rung : "auto", "reference", "plain", "cpu" or "gpu"
+        "auto" takes the fastest for the array at hand; "reference" the NumPy specification; "cpu" numba; "gpu" CUDA;
+        "plain" numba or CUDA, but for convolutions the loops of the formula, without the fast kernels that stand on
+        them. "reference" and "cpu" need arrays in main memory, "gpu" needs them on a GPU (`.to("cuda")`).
 
     Raises
     ------
     ValueError
         If `rung` is none of these.
     """
-    if rung not in ("auto", "reference", "cpu"):
-        raise ValueError(f"kernels must be 'auto', 'reference' or 'cpu', got {rung!r}")
+    if rung not in get_args(Rung):
+        raise ValueError(f"kernels must be one of {', '.join(map(repr, get_args(Rung)))}, got {rung!r}")
     return _set(_kernels, rung)
+
+
+def matmul_precision(precision: Precision):
+    """Return a context manager that sets how exactly convolutions of float32 arrays multiply on a GPU.
+
+    Parameters
+    ----------
+    precision : "float32" or "tf32"
+        "float32" multiplies float32 numbers, which PyTorch calls "highest". "tf32" rounds both factors to 11 significant
+        bits (PyTorch's "high") and uses tensor cores: much faster, with errors of about 3e-4 of a result's typical size
+        instead of 3e-7. Sums stay float32. It needs an NVIDIA GPU of compute capability 8.0 (A100, RTX 30) or newer,
+        and changes nothing else: neither float64, nor what runs on a CPU.
+
+    Raises
+    ------
+    ValueError
+        If `precision` is neither.
+
+    Notes
+    -----
+    A backward pass goes by what is in force where it runs, so put the whole step into the `with` block. PyTorch's
+    convolutions use TF32 unless `torch.backends.cudnn.allow_tf32 = False`: compare at equal precision.
+    """
+    if precision not in get_args(Precision):
+        raise ValueError(f"precision must be one of {', '.join(map(repr, get_args(Precision)))}, got {precision!r}")
+    return _set(_precision, precision)
 
 
 def debug(level: int):
@@ -76,6 +106,11 @@ def grad_enabled() -> bool:
 def kernel_choice() -> Rung:
     """Return the rung chosen by `use_kernels`."""
     return _kernels.get()
+
+
+def chosen_precision() -> Precision:
+    """Return the precision chosen by `matmul_precision`."""
+    return _precision.get()
 
 
 def debug_level() -> int:

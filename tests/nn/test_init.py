@@ -66,7 +66,7 @@ def test_unknown_init_names_the_choices():
 
 
 @pytest.mark.parametrize("init", ["he", "torch"])
-@pytest.mark.parametrize("up", ["transposed", "article", "nearest"])
+@pytest.mark.parametrize("up", ["transposed", "article", "nearest", "bilinear"])
 def test_the_seed_decides_every_weight(init, up):
     def weights(seed):
         np.random.seed(seed if isinstance(seed, int) else 0)  # the global state must not matter

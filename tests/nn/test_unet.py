@@ -191,7 +191,7 @@ def test_padding_to_a_fitting_size_is_padding_with_edge_pixels():
 # Options
 
 OPTIONS = {
-    "up": ["transposed", "article", "nearest"],
+    "up": ["transposed", "article", "nearest", "bilinear"],
     "padding": ["same", "valid"],
     "norm": ["batch", "group", None],
     "dropout": [0.0, 0.3],
@@ -242,7 +242,7 @@ WRONG = {
     "classes": ({"classes": 1.5}, "classes must be a positive int, got 1.5"),
     "base_channels": ({"base_channels": -1}, "base_channels must be a positive int, got -1"),
     "depth": ({"depth": 0}, "depth must be a positive int, got 0"),
-    "up": ({"up": "bilinear"}, "up must be one of 'transposed', 'article', 'nearest', got 'bilinear'"),
+    "up": ({"up": "cubic"}, "up must be one of 'transposed', 'article', 'nearest', 'bilinear', got 'cubic'"),
     "padding": ({"padding": 1}, "padding must be one of 'same', 'valid', got 1"),
     "norm": ({"norm": "layer"}, "norm must be one of 'batch', 'group', None, got 'layer'"),
     "dropout 1": ({"dropout": 1.0}, "dropout must be at least 0 and below 1, got 1.0"),

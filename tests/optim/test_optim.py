@@ -8,11 +8,20 @@ import numpy as np
 import pytest
 
 from tinyunet import optim
+from tinyunet.backend import to_device
 from tinyunet.nn import Parameter
 
 from .freeze_torch import CASES, FILE, LEARNING_RATES, MAX_NORMS, all_by_torch, flat, gradients, start
 
 every_case = pytest.mark.parametrize("name", CASES)
+
+
+@pytest.fixture(params=["cpu", "cuda"])
+def device(request) -> str:
+    """Run the test on the CPU, and on a GPU or its stand-in."""
+    if request.param == "cuda":
+        request.getfixturevalue("gpu")
+    return request.param
 
 
 @functools.cache
@@ -21,8 +30,13 @@ def frozen() -> dict[str, np.ndarray]:
         return dict(file)
 
 
-def parameters(dtype=np.float64) -> list[Parameter]:
-    return [Parameter(w.astype(dtype)) for w in start()]
+def parameters(dtype=np.float64, device="cpu") -> list[Parameter]:
+    return [Parameter(to_device(w.astype(dtype), device)) for w in start()]
+
+
+def set_gradients(held: list[Parameter], gradients: list[np.ndarray]) -> None:
+    for parameter, gradient in zip(held, gradients, strict=True):
+        parameter.grad = to_device(gradient.astype(parameter.dtype), parameter.device)
 
 
 def build(name: str, held: list[Parameter]) -> optim.Optimizer:
@@ -35,10 +49,9 @@ def walk(optimizer: optim.Optimizer, first: int = 0, last: int | None = None) ->
     path = []
     for lr, step in list(zip(LEARNING_RATES, gradients(), strict=True))[first:last]:
         optimizer.lr = lr
-        for parameter, gradient in zip(optimizer.parameters, step, strict=True):
-            parameter.grad = gradient.astype(parameter.dtype)
+        set_gradients(optimizer.parameters, step)
         optimizer.step()
-        path.append(flat(p.data for p in optimizer.parameters))
+        path.append(flat(p.numpy() for p in optimizer.parameters))
     return path
 
 
@@ -46,25 +59,26 @@ def walk(optimizer: optim.Optimizer, first: int = 0, last: int | None = None) ->
 
 
 @every_case
-def test_steps_equal_the_frozen_torch_steps(name):
-    np.testing.assert_allclose(walk(build(name, parameters())), frozen()[name], rtol=1e-11, atol=1e-13)
+def test_steps_equal_the_frozen_torch_steps(name, device):
+    path = walk(build(name, parameters(device=device)))
+    np.testing.assert_allclose(path, frozen()[name], rtol=1e-11, atol=1e-13)
 
 
 @every_case
-def test_float32_stays_float32_and_close(name):
-    held = parameters(np.float32)
+def test_float32_stays_float32_and_close(name, device):
+    held = parameters(np.float32, device)
     path = walk(build(name, held))
     assert all(p.dtype == np.float32 for p in held)
     np.testing.assert_allclose(path, frozen()[name], rtol=0, atol=1e-5 * np.abs(frozen()[name]).max())
 
 
 @pytest.mark.parametrize("max_norm", MAX_NORMS)
-def test_clipping_equals_torch(max_norm):
-    held = parameters()
-    for parameter, gradient in zip(held, gradients()[0], strict=True):
-        parameter.grad = gradient
-    norm = optim.clip_gradients(held, max_norm)
-    np.testing.assert_allclose([norm, *flat(p.grad for p in held)], frozen()[f"clip {max_norm}"], rtol=1e-13)
+def test_clipping_equals_torch(max_norm, device):
+    held = parameters(device=device)
+    set_gradients(held, gradients()[0])
+    norm = float(optim.clip_gradients(held, max_norm))
+    clipped = flat(to_device(p.grad, "cpu") for p in held)
+    np.testing.assert_allclose([norm, *clipped], frozen()[f"clip {max_norm}"], rtol=1e-13)
 
 
 def test_the_frozen_numbers_are_those_of_live_torch():
@@ -99,10 +113,24 @@ def test_the_first_step_of_adam_is_the_learning_rate_whatever_the_gradient(gradi
 
 
 @every_case
+def test_nothing_changes_when_it_must_not(name, device):
+    held = parameters(device=device)
+    optimizer = build(name, held)
+    (before,), state = walk(optimizer, last=1), {key: kept.copy() for key, kept in optimizer.state_dict().items()}
+    for when in (False, True):
+        set_gradients(held, [np.full_like(g, np.nan) for g in gradients()[1]])
+        optimizer.step(to_device(np.array(when), device))
+        after = {"weights": flat(p.numpy() for p in held)} | optimizer.state_dict()
+        for key, kept in (state | {"weights": before, "steps": optimizer.steps}).items():
+            np.testing.assert_array_equal(after[key], kept if not when or key == "steps" else np.nan, err_msg=key)
+    assert optimizer.steps == 3
+
+
+@every_case
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_restored_optimizer_continues_bit_for_bit(name, dtype):
-    whole = walk(build(name, parameters(dtype)))
-    first = build(name, parameters(dtype))
+def test_a_restored_optimizer_continues_bit_for_bit(name, dtype, device):
+    whole = walk(build(name, parameters(dtype, device)))
+    first = build(name, parameters(dtype, device))
     walk(first, last=3)
     saved = {key: array.copy() for key, array in first.state_dict().items()}
     second = build(name, [Parameter(p.data.copy()) for p in first.parameters])
@@ -181,18 +209,38 @@ def test_clipping_leaves_short_gradients_and_the_arrays_of_others_alone():
     shared = np.array([3.0, 4.0])
     p.grad = q.grad = shared
     assert optim.clip_gradients([p, q, absent], 100.0) == pytest.approx(np.sqrt(50))
-    assert p.grad is shared
+    assert p.grad.tolist() == [3, 4]
     optim.clip_gradients([p, q, absent], 1.0)
     assert shared.tolist() == [3, 4] and absent.grad is None
     assert np.hypot(*p.grad) == pytest.approx(np.sqrt(0.5))
 
 
-def test_clipping_survives_gradients_whose_squares_overflow_float32():
-    p = Parameter(np.zeros(2, np.float32))
-    p.grad = np.array([3e30, 4e30], np.float32)
-    assert optim.clip_gradients([p], 1.0) == pytest.approx(5e30)
+def test_clipping_survives_gradients_whose_squares_overflow_float32(device):
+    p = Parameter(to_device(np.zeros(2, np.float32), device))
+    set_gradients([p], [np.array([3e30, 4e30])])
+    assert float(optim.clip_gradients([p], 1.0)) == pytest.approx(5e30)
     assert p.grad.dtype == np.float32
-    np.testing.assert_allclose(p.grad, [0.6, 0.8], rtol=1e-5)
+    np.testing.assert_allclose(to_device(p.grad, "cpu"), [0.6, 0.8], rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1, 255, 4096, 4097, 10000])
+def test_clipping_sees_every_element(size, device):
+    p = Parameter(to_device(np.zeros(size), device))
+    set_gradients([p], [np.arange(size) - 3.5])
+    norm = float(optim.clip_gradients([p], 1.0))
+    assert norm == pytest.approx(np.linalg.norm(np.arange(size) - 3.5), rel=1e-12)
+    assert np.linalg.norm(to_device(p.grad, "cpu")) == pytest.approx(1, rel=1e-5)
+
+
+def test_a_gradient_of_nan_is_not_clipped(device):
+    p = Parameter(to_device(np.zeros(2), device))
+    set_gradients([p], [np.array([np.nan, 5.0])])
+    assert np.isnan(float(optim.clip_gradients([p], 1.0)))
+    assert to_device(p.grad, "cpu")[1] == 5
+
+
+def test_clipping_nothing():
+    assert optim.clip_gradients([Parameter(np.zeros(2))], 1.0) == 0
 
 
 # Errors

@@ -5,8 +5,7 @@ NumPy's matrix products use as many threads as its BLAS likes, the other rungs t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 
 from ..ops.jit import announce_compilation
 from ..settings import use_kernels
@@ -19,23 +18,11 @@ REFERENCE, PLAIN, FAST = "reference (NumPy)", "numba, plain loops", "numba, fast
 BY_OP = {case.op: case for case in reversed(CASES) if case.op != "concat"}  # the first of each; concat has no rungs
 
 
-@contextmanager
-def _plain_loops() -> Iterator[None]:
-    """Keep conv2d from its special kernels, so that the loops of its cpu.py run."""
-    from ..ops.conv2d import cpu
-
-    chosen, cpu.special_kernels = cpu.special_kernels, lambda a, g: None
-    try:
-        yield
-    finally:
-        cpu.special_kernels = chosen
-
-
 def rungs(op: str) -> dict[str, Rung]:
     """Return the rungs of an operation; only convolutions have kernels beyond the plain loops."""
     reference = {REFERENCE: lambda: use_kernels("reference")}
     if op.startswith("conv"):
-        return reference | {PLAIN: _plain_loops, FAST: nullcontext}
+        return reference | {PLAIN: lambda: use_kernels("plain"), FAST: nullcontext}
     return reference | {"numba": nullcontext}
 
 

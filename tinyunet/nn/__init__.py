@@ -9,6 +9,7 @@ from .layers import (
     GroupNorm,
     MaxPool2d,
     ReLU,
+    UpsampleBilinear2d,
     UpsampleConv2d,
     UpsampleNearest2d,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "ReLU",
     "Sequential",
     "UNet",
+    "UpsampleBilinear2d",
     "UpsampleConv2d",
     "UpsampleNearest2d",
     "summarize",

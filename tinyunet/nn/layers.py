@@ -178,6 +178,21 @@ class UpsampleNearest2d(_Layer):
         return first // self.scale[0], last // self.scale[0]
 
 
+class UpsampleBilinear2d(_Layer):
+    """`functional.upsample_bilinear2d`."""
+
+    def __init__(self, scale: Pair = 2):
+        self.scale = pair(scale, "scale", 1)
+
+    def forward(self, x):
+        return F.upsample_bilinear2d(x, scale=self.scale)
+
+    def sees(self, first, last):
+        # Row i lies at i (H - 1) / (SH H - 1), which is i / SH less at most 1 - 1 / SH, between two input rows.
+        SH = self.scale[0]
+        return (first - SH + 1) // SH, -(-last // SH)
+
+
 class _Pool(_Layer):
     def __init__(self, kernel_size: Pair, *, stride: Pair | None = None, padding: Pair = 0):
         self.kernel_size = pair(kernel_size, "kernel_size", 1)
@@ -213,6 +228,9 @@ class ReLU(_Layer):
 class BatchNorm2d(_Layer):
     """`functional.batch_norm2d` with weight 1, bias 0 and running mean and variance to start from.
 
+    Once frozen (neither weight nor bias requires a gradient) it uses and keeps its running arrays in training as well:
+    they belong to the weights that are not to change.
+
     Parameters
     ----------
     channels : int
@@ -232,11 +250,12 @@ class BatchNorm2d(_Layer):
         self.momentum, self.eps = momentum, eps
 
     def forward(self, x):
-        if self.training:
+        training = self.training and (self.weight.requires_grad or self.bias.requires_grad)
+        if training:
             self.num_batches_tracked += 1
         running = {"running_mean": self.running_mean, "running_var": self.running_var}
         return F.batch_norm2d(
-            x, self.weight, self.bias, training=self.training, momentum=self.momentum, eps=self.eps, **running
+            x, self.weight, self.bias, training=training, momentum=self.momentum, eps=self.eps, **running
         )
 
 

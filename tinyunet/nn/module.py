@@ -1,7 +1,7 @@
 """`Module`: a tree of layers whose attributes are its parameters, buffers and children, in the order of assignment.
 
-There is no registration: a `Parameter` attribute is a parameter, a NumPy array attribute is a buffer (state that is
-saved but not trained), a `Module` attribute is a child. Python keeps attributes in insertion order, so names and order
+There is no registration: a `Parameter` attribute is a parameter, an array attribute is a buffer (state that is saved
+but not trained), a `Module` attribute is a child. Python keeps attributes in insertion order, so names and order
 agree with PyTorch's `state_dict` for the same code.
 """
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import settings
 from ..autograd import Tensor
+from ..backend import is_array, library_of, to_device
 from ..ops.shapes import ShapeError
 
 _watcher: ContextVar[Callable | None] = ContextVar("watcher", default=None)
@@ -80,17 +81,22 @@ class Module:
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """Yield (dotted name, parameter) in the order of assignment."""
-        yield from self._named(Parameter)
+        yield from self._named(lambda value: isinstance(value, Parameter))
 
     def named_buffers(self) -> Iterator[tuple[str, np.ndarray]]:
         """Yield (dotted name, array) of the state that is saved but not trained."""
-        yield from self._named(np.ndarray)
+        yield from self._named(is_array)
 
-    def _named(self, kind) -> Iterator:
+    def _named(self, wanted: Callable) -> Iterator:
         for prefix, module in self.named_modules():
             for name, value in vars(module).items():
-                if isinstance(value, kind):
+                if wanted(value):
                     yield (f"{prefix}.{name}" if prefix else name), value
+
+    def _named_arrays(self) -> Iterator:
+        """Yield (dotted name, array) of parameters and buffers, wherever they are."""
+        for name, value in self._named(lambda value: isinstance(value, Parameter) or is_array(value)):
+            yield name, value.data if isinstance(value, Parameter) else value
 
     def parameters(self) -> list[Parameter]:
         """Return all parameters in the order of assignment."""
@@ -132,22 +138,49 @@ class Module:
             for name, value in vars(module).items():
                 if isinstance(value, Parameter):
                     value.data, value.grad = value.data.astype(dtype), None
-                elif isinstance(value, np.ndarray) and value.dtype.kind == "f":
+                elif is_array(value) and value.dtype.kind == "f":
                     setattr(module, name, value.astype(dtype))
         return self
 
-    def state_dict(self) -> dict[str, np.ndarray]:
-        """Return all parameters and buffers by name, with PyTorch's names and shapes; the arrays are not copied."""
-        state = {}
-        for prefix, module in self.named_modules():
+    @property
+    def device(self) -> str:
+        """Where the parameters are: "cpu", "cuda", or "cuda:1" and so on; "cpu" if there are none."""
+        return next((parameter.device for _, parameter in self.named_parameters()), "cpu")
+
+    def to(self, device: str) -> Module:
+        """Move all parameters and floating buffers to a device, in place; return the module.
+
+        Gradients are forgotten. An optimizer keeps its arrays where they are, therefore move first and build it then.
+        Counters stay in main memory: nothing on the GPU reads them.
+
+        Parameters
+        ----------
+        device : "cpu", "cuda" or "cuda:1", "cuda:2", ...
+
+        Raises
+        ------
+        DeviceError
+            If there is no such GPU, with what to change.
+        ValueError
+            If `device` is none of these.
+        """
+        for _, module in self.named_modules():
             for name, value in vars(module).items():
-                if isinstance(value, (Parameter, np.ndarray)):
-                    array = value.data if isinstance(value, Parameter) else value
-                    state[f"{prefix}.{name}" if prefix else name] = array
-        return state
+                if isinstance(value, Parameter):
+                    value.data, value.grad = to_device(value.data, device), None
+                elif is_array(value) and value.dtype.kind == "f":
+                    setattr(module, name, to_device(value, device))
+        return self
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Return all parameters and buffers by name, as NumPy arrays with PyTorch's names and shapes.
+
+        They are the arrays themselves, not copies, unless the module is on a GPU.
+        """
+        return {name: to_device(array, "cpu") for name, array in self._named_arrays()}
 
     def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
-        """Copy arrays into all parameters and buffers, converted to their dtype.
+        """Copy arrays into all parameters and buffers, converted to their dtype, on their device.
 
         Raises
         ------
@@ -156,7 +189,7 @@ class Module:
         ShapeError
             If an array has another shape. In either case nothing has been changed.
         """
-        own = self.state_dict()
+        own = dict(self._named_arrays())
         missing, unknown = own.keys() - state.keys(), state.keys() - own.keys()
         if missing or unknown:
             raise KeyError(
@@ -167,7 +200,7 @@ class Module:
             if array.shape != state[name].shape:
                 raise ShapeError(f"{name} has shape {array.shape} here, but {state[name].shape} in the weights")
         for name, array in own.items():
-            array[...] = state[name]
+            array[...] = library_of(array).asarray(state[name])
 
 
 class Sequential(Module):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 
 from ..settings import no_grad
@@ -17,12 +20,45 @@ def readable_bytes(count: float) -> str:
     return f"{count:.2f} GiB"
 
 
+class Ran(NamedTuple):
+    """A layer that has run: its name, itself, the shape of its output and the bytes of that."""
+
+    name: str
+    layer: Module
+    shape: tuple[int, ...]
+    nbytes: int
+
+
+def run_layers(model: Module, input_shape: tuple[int, int, int, int]) -> list[Ran]:
+    """Run a network once on zeros in inference mode and return its layers in the order in which they ran."""
+    ran = []
+
+    def note(name, module, y):
+        if not any(True for _ in module.named_children()):  # layers, not the blocks that hold them
+            ran.append(Ran(name, module, y.shape, y.data.nbytes))
+
+    dtype = next((p.dtype for p in model.parameters()), np.dtype(np.float32))
+    with no_grad(), model.evaluating(), watching(note):
+        model(np.zeros(input_shape, dtype))
+    return ran
+
+
+def seen_rows(ran: Sequence[Ran], first, last):
+    """Return the first and last row of the image behind the output rows `first` to `last` of the last layer that ran.
+
+    They are followed back through the layers in the order in which these ran, as if the image went on for ever. In a
+    UNet that is the deepest path, so it is exact: a skip sees less.
+    """
+    for _, layer, _, _ in reversed(ran):
+        first, last = layer.sees(first, last)
+    return first, last
+
+
 def summarize(model: Module, input_shape: tuple[int, int, int, int]) -> str:
     """Return a table of the layers: name, kind, output shape, parameters, receptive field, bytes of the output.
 
-    The receptive field is the height, in pixels of the network's image, that one output value can depend on, followed
-    back through the layers in the order in which they ran. In a UNet that is the deepest path, so it is exact: a skip
-    sees less. It is the largest over the rows, for behind pools and enlargements some rows see more than others.
+    The receptive field is the height, in pixels of the network's image, that one output value can depend on, see
+    `seen_rows`. It is the largest over the rows, for behind pools and enlargements some rows see more than others.
 
     Parameters
     ----------
@@ -35,21 +71,12 @@ def summarize(model: Module, input_shape: tuple[int, int, int, int]) -> str:
     str
         Ready to print.
     """
-    rows, ran = [("input", "", input_shape, 0, 1, int(np.prod(input_shape)) * 4)], []
-
-    def note(name, module, y):
-        if any(True for _ in module.named_children()):
-            return  # rows are for layers, not for the blocks that hold them
-        ran.append(module)
-        first = last = np.arange(y.shape[2])
-        for layer in reversed(ran):
-            first, last = layer.sees(first, last)
+    ran, rows = run_layers(model, input_shape), [("input", "", input_shape, 0, 1, int(np.prod(input_shape)) * 4)]
+    for k, (name, layer, shape, nbytes) in enumerate(ran, 1):
+        out = np.arange(shape[2])
+        first, last = seen_rows(ran[:k], out, out)
         field = int((last - first).max()) + 1
-        rows.append((name, type(module).__name__, y.shape, module.parameter_count(), field, y.data.nbytes))
-
-    dtype = next((p.dtype for p in model.parameters()), np.dtype(np.float32))
-    with no_grad(), model.evaluating(), watching(note):
-        model(np.zeros(input_shape, dtype))
+        rows.append((name, type(layer).__name__, shape, layer.parameter_count(), field, nbytes))
 
     table = [("layer", "kind", "output", "parameters", "field", "bytes")]
     table += [(n, k, " x ".join(map(str, s)), f"{p:,}", str(f), readable_bytes(b)) for n, k, s, p, f, b in rows]

@@ -18,6 +18,7 @@ from .layers import (
     GroupNorm,
     MaxPool2d,
     ReLU,
+    UpsampleBilinear2d,
     UpsampleConv2d,
     UpsampleNearest2d,
 )
@@ -47,9 +48,11 @@ class UNet(Module):
         Channels of the first level; they double from level to level.
     depth : int
         Number of poolings.
-    up : "transposed", "article" or "nearest"
+    up : "transposed", "article", "nearest" or "bilinear"
         How the decoder enlarges by 2: a 2 x 2 transposed convolution with stride 2; the article's 4.3 with a 3 x 3
-        kernel; or repeating pixels, without weights. The first two halve the channels as well.
+        kernel; or, without weights, by repeating pixels or by straight lines between them. The first two halve the
+        channels as well. With "bilinear" the channels are those of a much used network, milesial/Pytorch-UNet: level
+        D+1 has only as many as level D, and each decoder block ends with as many as the next level above has.
     padding : "same" or "valid"
         "same": the output has the image's size; sizes that 2^depth does not divide are padded with edge pixels and
         cropped back. "valid": convolutions without padding, as in the paper; the output is smaller, skips are cropped.
@@ -84,7 +87,7 @@ class UNet(Module):
         base_channels: int = 32,
         depth: int = 4,
         *,
-        up: Literal["transposed", "article", "nearest"] = "transposed",
+        up: Literal["transposed", "article", "nearest", "bilinear"] = "transposed",
         padding: Literal["same", "valid"] = "same",
         norm: Literal["batch", "group"] | None = "batch",
         dropout: float = 0.0,
@@ -96,7 +99,7 @@ class UNet(Module):
         for name, value in sizes.items():
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a positive int, got {value!r}")
-        choices = {"up": ("transposed", "article", "nearest"), "padding": ("same", "valid")}
+        choices = {"up": ("transposed", "article", "nearest", "bilinear"), "padding": ("same", "valid")}
         choices["norm"] = ("batch", "group", None)
         for name, allowed in choices.items():
             if options[name] not in allowed:
@@ -108,8 +111,10 @@ class UNet(Module):
         self.rng = np.random.default_rng(seed)
 
         width = [base_channels * 2**k for k in range(depth + 1)]
+        if up == "bilinear":
+            width[depth] = width[depth - 1]
         for level in range(1, depth + 2):
-            block = self._block(in_channels if level == 1 else width[level - 2], width[level - 1])
+            block = self._block(in_channels if level == 1 else width[level - 2], width[level - 1], width[level - 1])
             if dropout and level >= depth:
                 block = Sequential(*(layer for _, layer in block.named_children()), Dropout(dropout, rng=self.rng))
             setattr(self, f"encoder{level}", block)
@@ -118,19 +123,20 @@ class UNet(Module):
             deep, wide = width[level - 1], width[level - 2]
             setattr(self, f"up{level}", self._enlarge(deep, wide))
             joined = wide + (deep if up == "nearest" else wide)
-            setattr(self, f"decoder{level}", self._block(joined, wide))
+            narrow = width[max(level - 3, 0)] if up == "bilinear" else wide
+            setattr(self, f"decoder{level}", self._block(joined, wide, narrow))
         self.decoder1 = Conv2d(base_channels, classes, 1, init=init, rng=self.rng)
 
-    def _block(self, in_channels: int, out_channels: int) -> Sequential:
+    def _block(self, in_channels: int, mid_channels: int, out_channels: int) -> Sequential:
         norm, init, layers = self.arguments["norm"], self.arguments["init"], []
         pad = 1 if self.padding == "same" else 0
-        for channels in (in_channels, out_channels):
+        for C, O in ((in_channels, mid_channels), (mid_channels, out_channels)):
             bias = norm is None  # normalisation subtracts the mean, and a bias with it
-            layers.append(Conv2d(channels, out_channels, 3, padding=pad, bias=bias, init=init, rng=self.rng))
+            layers.append(Conv2d(C, O, 3, padding=pad, bias=bias, init=init, rng=self.rng))
             if norm == "batch":
-                layers.append(BatchNorm2d(out_channels))
+                layers.append(BatchNorm2d(O))
             elif norm == "group":
-                layers.append(GroupNorm(int(np.gcd(8, out_channels)), out_channels))
+                layers.append(GroupNorm(int(np.gcd(8, O)), O))
             layers.append(ReLU())
         return Sequential(*layers)
 
@@ -140,11 +146,11 @@ class UNet(Module):
             return ConvTranspose2d(in_channels, out_channels, 2, stride=2, init=init, rng=self.rng)
         if up == "article":
             return UpsampleConv2d(in_channels, out_channels, 3, scale=2, init=init, rng=self.rng)
-        return UpsampleNearest2d(2)
+        return UpsampleBilinear2d(2) if up == "bilinear" else UpsampleNearest2d(2)
 
     def forward(self, x):
         """Return scores (N, classes, OH, OW) of images x (N, in_channels, H, W)."""
-        x = as_tensor(x)
+        x = as_tensor(x).to(self.device)  # images come from main memory
         require_4d(x)
         if x.shape[1] != self.arguments["in_channels"]:
             raise ShapeError(

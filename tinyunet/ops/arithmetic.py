@@ -1,10 +1,14 @@
-"""The arithmetic behind the operators of `Tensor`: +, -, *, /, **, sum, reshape. NumPy needs no help here."""
+"""The arithmetic behind the operators and methods of `Tensor`: +, -, *, /, **, sum, reshape, to.
+
+NumPy needs no help here; for arrays on a GPU, CuPy answers the same calls.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ..autograd import Op
+from ..backend import device_of, to_device
 
 
 def unbroadcast(gradient, shape: tuple[int, ...]):
@@ -102,3 +106,14 @@ class Reshape(Op):
 
     def backward(self, gy):
         return (gy.reshape(self.shape),)
+
+
+class ToDevice(Op):
+    """The same values on another device; the gradient goes back to where they came from."""
+
+    def forward(self, a, *, device):
+        self.origin = device_of(a)
+        return to_device(a, device)
+
+    def backward(self, gy):
+        return (to_device(gy, self.origin),)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,7 +24,7 @@ class Concat(Op):
                     f"concat needs equal sizes except along axis {axis}, got {' and '.join(str(x.shape) for x in xs)}; "
                     "crop or pad the larger one"
                 )
-        self.ends = np.cumsum([x.shape[axis] for x in xs])[:-1]
+        self.ends = list(itertools.accumulate(x.shape[axis] for x in xs))[:-1]
         return np.concatenate(xs, axis=axis)
 
     def backward(self, gy):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..autograd import Op, Tensor
+from ..backend import library_of
 
 
 class Dropout(Op):
@@ -13,8 +14,8 @@ class Dropout(Op):
     def forward(self, x, *, p, generator):
         if not 0 <= p < 1:
             raise ValueError(f"dropout probability must be at least 0 and below 1, got {p}")
-        kept = generator.random(x.shape, dtype=np.float32) >= p
-        factor = kept * x.dtype.type(1 / (1 - p))
+        kept = generator.random(x.shape, dtype=np.float32) >= p  # drawn by the CPU: the same zeros on every device
+        factor = library_of(x).asarray(kept) * x.dtype.type(1 / (1 - p))
         self.save(factor)
         return x * factor
 

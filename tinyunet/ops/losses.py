@@ -6,6 +6,8 @@ from ..autograd import Tensor, as_tensor
 from .binary_cross_entropy.op import binary_cross_entropy
 from .cross_entropy.op import cross_entropy
 from .dice.op import dice_loss
+from .shapes import require_4d
+from .targets import prepare_labels
 
 
 def cross_entropy_dice(
@@ -40,7 +42,9 @@ def cross_entropy_dice(
     Isensee et al., nnU-Net, 2021.
     """
     logits = as_tensor(logits)
-    entropy = binary_cross_entropy if logits.ndim == 4 and logits.shape[1] == 1 else cross_entropy
+    require_4d(logits, "logits")
+    target = prepare_labels(target, logits.data, ignore_index).reshape(target.shape)  # once, and once to the GPU
+    entropy = binary_cross_entropy if logits.shape[1] == 1 else cross_entropy
     weights = {"class_weights": class_weights, "pixel_weights": pixel_weights}
     return entropy(logits, target, ignore_index=ignore_index, **weights) + dice_weight * dice_loss(
         logits, target, ignore_index=ignore_index, **dice

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from .. import settings
+from ..backend import device_of, library_of, to_device
 from .shapes import ShapeError
 
 
 def prepare_labels(target, logits, ignore_index: int):
-    """Return labels as a contiguous (N, H W) int64 array, after checking them against the logits (N, C, H, W).
+    """Return labels as a contiguous (N, H W) int64 array on the device of the logits (N, C, H, W), after checking them.
+
+    Labels in main memory are checked there. On a GPU a check would have to wait for all work before it, so that labels
+    which are there already are checked at debug level 1 and above only; a wrong one belongs to no class.
 
     Raises
     ------
@@ -25,17 +30,22 @@ def prepare_labels(target, logits, ignore_index: int):
         raise ShapeError(f"labels for logits {logits.shape} must have shape {(N, H, W)}, got {target.shape}{mend}")
     if target.dtype.kind not in "iub":
         raise TypeError(f"labels must be integers (class indices), got {target.dtype}; use target.astype(int)")
-    labels = np.ascontiguousarray(target.reshape(N, H * W), dtype=np.int64)
-    classes = max(C, 2)  # one channel means sigmoid: background and foreground
-    wrong = (labels < 0) | (labels >= classes)
-    wrong &= labels != ignore_index
+    if device_of(target) == "cpu" or settings.debug_level() >= 1:
+        _check_classes(to_device(target, "cpu"), max(C, 2), ignore_index)  # one channel: background and foreground
+    target = library_of(logits).asarray(target)
+    return target.reshape(N, H * W).astype(np.int64, order="C", copy=False)
+
+
+def _check_classes(target, classes: int, ignore_index: int) -> None:
+    if target.min() >= 0 and target.max() < classes:  # two fast passes; the rest is for masks with ignored pixels
+        return
+    wrong = ((target < 0) | (target >= classes)) & (target != ignore_index)
     if wrong.any():
-        found = ", ".join(map(str, np.unique(labels[wrong])[:5]))
+        found = ", ".join(map(str, np.unique(target[wrong])[:5]))
         raise ValueError(
             f"labels must be 0..{classes - 1} or the ignore label {ignore_index}, found {found}; "
             "map the values of the masks to class indices first"
         )
-    return labels
 
 
 def pixel_weight(labels, shape, classes: int, class_weights, pixel_weights, ignore_index: int, dtype):
@@ -50,12 +60,18 @@ def pixel_weight(labels, shape, classes: int, class_weights, pixel_weights, igno
     """
     weight = (labels != ignore_index).astype(dtype)
     if class_weights is not None:
-        class_weights = np.asarray(class_weights, dtype)
+        class_weights = library_of(labels).asarray(class_weights, dtype)
         if class_weights.shape != (classes,):
             raise ShapeError(f"class_weights needs one value per class, ({classes},), got {class_weights.shape}")
         weight *= class_weights[np.where(labels == ignore_index, 0, labels)]
     if pixel_weights is not None:
         if pixel_weights.shape != shape:
             raise ShapeError(f"pixel_weights must have the shape of the labels, {shape}, got {pixel_weights.shape}")
-        weight *= pixel_weights.reshape(weight.shape)
+        weight *= library_of(labels).asarray(pixel_weights).reshape(weight.shape)
     return weight
+
+
+def total_weight(weight):
+    """Return the sum of all weights in float64, which divides a loss: 1 where no pixel counts, and the loss is 0."""
+    total = weight.sum(dtype=np.float64)
+    return total + (total == 0)

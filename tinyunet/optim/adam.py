@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from ..backend import choose_kernels
 from .optimizer import Optimizer
 
 
@@ -54,21 +53,10 @@ class Adam(Optimizer):
             )
         self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
 
-    def update(self, w, g, state):
-        beta1, beta2 = self.betas
-        if self.weight_decay and self.decoupled:
-            w *= 1 - self.lr * self.weight_decay
-        elif self.weight_decay:
-            g = g + self.weight_decay * w
-        m, v = (state.setdefault(name, np.zeros_like(w)) for name in ("mean", "square"))
-        m *= beta1
-        m += (1 - beta1) * g
-        v *= beta2
-        v += (1 - beta2) * (g * g)
-        root = np.sqrt(v)
-        root *= 1 / np.sqrt(1 - beta2**self.steps)
-        root += self.eps
-        w -= self.lr / (1 - beta1**self.steps) * (m / root)
+    def update(self, w, g, state, when):
+        m, v = (self.kept(name, state, w) for name in ("mean", "square"))
+        options = {"lr": self.lr, "betas": self.betas, "eps": self.eps, "weight_decay": self.weight_decay}
+        choose_kernels(w, __package__).adam(w, g, m, v, when, decoupled=self.decoupled, steps=self.steps, **options)
 
 
 class AdamW(Adam):

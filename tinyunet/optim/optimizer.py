@@ -1,4 +1,7 @@
-"""What all optimizers share: the walk over the parameters, their state, and gradient clipping."""
+"""What all optimizers share: the walk over the parameters, their state, and gradient clipping.
+
+The arithmetic has rungs as the operations have: reference.py (NumPy), cpu.py, gpu.py (CUDA).
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..backend import choose_kernels, library_of, to_device
 from ..nn.module import Parameter
 
 
@@ -40,16 +44,28 @@ class Optimizer:
         self.lr, self.steps = lr, 0
         self.state: list[dict[str, np.ndarray]] = [{} for _ in self.parameters]
 
-    def step(self) -> None:
-        """Update every parameter that has a gradient."""
+    def step(self, when=None) -> None:
+        """Update every parameter that has a gradient.
+
+        Parameters
+        ----------
+        when : bool array with 0 axes, optional
+            Where it is false nothing changes but the number of steps. On a GPU the GPU decides, and nothing waits.
+        """
         self.steps += 1
         for parameter, state in zip(self.parameters, self.state, strict=True):
             if parameter.grad is not None:
-                self.update(parameter.data, parameter.grad, state)
+                self.update(parameter.data, parameter.grad, state, when)
 
-    def update(self, w, g, state: dict) -> None:
-        """Change the array `w` in place, given its gradient `g` and what is kept for it."""
+    def update(self, w, g, state: dict, when) -> None:
+        """Change the array `w` in place, given its gradient `g` and what is kept for it, unless `when` is false."""
         raise NotImplementedError
+
+    def kept(self, name: str, state: dict, w):
+        """Return the array `name` that is kept for `w` from step to step; zeros at first."""
+        if name not in state:
+            state[name] = np.zeros_like(w)
+        return state[name]
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -57,9 +73,9 @@ class Optimizer:
             parameter.grad = None
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Return everything that the next step depends on besides the parameters, as named arrays."""
-        arrays = {f"{i}.{name}": array for i, state in enumerate(self.state) for name, array in state.items()}
-        return {"steps": np.array(self.steps)} | arrays
+        """Return everything that the next step depends on besides the parameters, as named NumPy arrays."""
+        named = {f"{i}.{name}": array for i, state in enumerate(self.state) for name, array in state.items()}
+        return {"steps": np.array(self.steps)} | {name: to_device(array, "cpu") for name, array in named.items()}
 
     def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
         """Restore what `state_dict` returned.
@@ -75,11 +91,12 @@ class Optimizer:
                 index, name = key.split(".")
                 if int(index) >= len(restored) or array.shape != self.parameters[int(index)].shape:
                     raise ValueError(f"optimizer state {key} {array.shape} belongs to another network")
-                restored[int(index)][name] = array.copy()
+                parameter = self.parameters[int(index)]
+                restored[int(index)][name] = library_of(parameter.data).array(array)
         self.state, self.steps = restored, int(state["steps"])
 
 
-def clip_gradients(parameters: Iterable[Parameter], max_norm: float) -> float:
+def clip_gradients(parameters: Iterable[Parameter], max_norm: float):
     """Shorten all gradients together to at most `max_norm`, and return their length before.
 
         norm = sqrt(sum over all parameters of |g|^2),   g <- g min(1, max_norm / (norm + 1e-6))
@@ -92,15 +109,16 @@ def clip_gradients(parameters: Iterable[Parameter], max_norm: float) -> float:
     Returns
     -------
     float
+        On a GPU an array with 0 axes; to read it is to wait for the GPU.
 
     References
     ----------
     Pascanu et al., On the difficulty of training recurrent neural networks, 2013.
     """
     held = [p for p in parameters if p.grad is not None]
-    norm = float(np.sqrt(sum(float((p.grad.astype(np.float64) ** 2).sum()) for p in held)))
-    factor = max_norm / (norm + 1e-6)
-    if factor < 1:
-        for p in held:
-            p.grad = p.grad * p.dtype.type(factor)
+    if not held:
+        return 0.0
+    gradients, norm = choose_kernels(held[0].data, __package__).clip([p.grad for p in held], max_norm)
+    for p, gradient in zip(held, gradients, strict=True):
+        p.grad = gradient
     return norm

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from ..backend import choose_kernels
 from .optimizer import Optimizer
 
 
@@ -48,12 +47,7 @@ class SGD(Optimizer):
             raise ValueError("nesterov needs momentum above 0")
         self.momentum, self.weight_decay, self.nesterov = momentum, weight_decay, nesterov
 
-    def update(self, w, g, state):
-        if self.weight_decay:
-            g = g + self.weight_decay * w
-        if self.momentum:
-            v = state.setdefault("velocity", np.zeros_like(w))
-            v *= self.momentum
-            v += g
-            g = g + self.momentum * v if self.nesterov else v
-        w -= self.lr * g
+    def update(self, w, g, state, when):
+        v = self.kept("velocity", state, w) if self.momentum else None
+        options = {"momentum": self.momentum, "weight_decay": self.weight_decay, "nesterov": self.nesterov}
+        choose_kernels(w, __package__).sgd(w, g, v, when, lr=self.lr, **options)

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...settings import kernel_choice
 from ..jit import kernel, serial
 from . import cpu_fast, cpu_patch
 
 
 def special_kernels(a, g):
-    """Return the module with faster kernels for arrays like `a` and geometry `g`, or None."""
-    if a.dtype != np.float32:
+    """Return the module with faster kernels for arrays like `a` and geometry `g`, or None for the loops below."""
+    if a.dtype != np.float32 or kernel_choice() == "plain":
         return None
     if (g.KH, g.KW, g.SH, g.SW) == (3, 3, 1, 1):
         return cpu_fast

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from ...autograd import Op, Tensor
-from ...backend import choose_kernels
+from ...backend import choose_kernels, library_of
 from ..shapes import ShapeError, require_4d
-from ..targets import pixel_weight, prepare_labels
+from ..targets import pixel_weight, prepare_labels, total_weight
 
 
 class CrossEntropy(Op):
@@ -20,16 +18,16 @@ class CrossEntropy(Op):
             raise ShapeError("cross_entropy needs two or more classes; for one channel use binary_cross_entropy")
         labels = prepare_labels(target, z, ignore_index)
         weight = pixel_weight(labels, target.shape, C, class_weights, pixel_weights, ignore_index, z.dtype)
-        self.total = float(weight.sum(dtype=np.float64)) or 1.0  # no counted pixel: the loss is 0
+        self.total = total_weight(weight)
         self.kernels = choose_kernels(z, __package__)
         self.save(z, labels, weight)
         loss = self.kernels.forward(z.reshape(N, C, H * W), labels, weight) / self.total  # (1)
-        return np.asarray(loss, z.dtype)
+        return library_of(z).asarray(loss, z.dtype)
 
     def backward(self, gy):
         z, labels, weight = self.saved
         N, C, H, W = z.shape
-        factor = gy.dtype.type(float(gy) / self.total)
+        factor = (gy / self.total).astype(gy.dtype)
         return (self.kernels.backward_input(factor, z.reshape(N, C, H * W), labels, weight).reshape(z.shape),)  # (2)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...autograd import Op, Tensor
-from ...backend import choose_kernels
+from ...backend import choose_kernels, library_of
 from ..shapes import require_4d
 from ..targets import prepare_labels
 
@@ -33,20 +33,21 @@ class DiceLoss(Op):
             sums = sums.sum(axis=1, keepdims=True)
         I, P, Y = sums
         self.numerator, self.denominator = 2 * I + eps, P + Y + eps
-        share = np.ones(I.shape)
+        share = np.ones_like(I)
         if C > 1 and not include_background:
             share[:, 0] = 0
         if empty == "skip":
             share[Y == 0] = 0
-        self.share = share / (share.sum() or 1.0)  # nothing counted: the loss is 0
-        return np.asarray((self.share * (1 - self.numerator / self.denominator)).sum(), z.dtype)  # (1)
+        self.share = share / np.maximum(share.sum(), 1)  # nothing counted: the loss is 0
+        loss = (self.share * (1 - self.numerator / self.denominator)).sum()  # (1)
+        return library_of(z).asarray(loss, z.dtype)
 
     def backward(self, gy):
         p, labels, counted = self.saved
         # (2): dL/dp = a y + b (times 2 p if squared), with a and b per image and class
-        a = -2 * self.share / self.denominator * float(gy)
-        b = self.share * self.numerator / self.denominator**2 * float(gy)
-        a, b = (np.array(np.broadcast_to(k, p.shape[:2]), gy.dtype, order="C") for k in (a, b))
+        a = -2 * self.share / self.denominator * gy
+        b = self.share * self.numerator / self.denominator**2 * gy
+        a, b = (np.broadcast_to(k, p.shape[:2]).astype(gy.dtype, order="C") for k in (a, b))
         return (self.kernels.backward_input(a, b, p, labels, counted, self.squared).reshape(self.shapes[0]),)  # (3)
 
 

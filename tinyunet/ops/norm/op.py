@@ -1,12 +1,11 @@
 """Batch and group normalisation: the formulas and their autograd bookkeeping.
 
 Both subtract a mean and divide by a standard deviation; they differ only in which pixels share one. So both are built
-from the moments and sums of single planes (n, c), combined here over images (batch) or over channels (group).
+from the moments and sums of single planes (n, c), passes over all pixels, which `coefficients` combines over images
+(batch) or over channels (group).
 """
 
 from __future__ import annotations
-
-import numpy as np
 
 from ...autograd import Op, Tensor
 from ...backend import choose_kernels
@@ -14,35 +13,32 @@ from ..shapes import ShapeError, require_4d
 
 
 class _Normalize(Op):
-    """y = (x - mean) rstd weight + bias, with mean and rstd shared by groups of planes; the common part."""
+    """y = (x - mean) rstd weight + bias, with mean and rstd shared by some planes; the common part.
 
-    def normalize(self, x, weight, bias, mean, var, eps):
-        """Compute y from `mean` and `var` per plane, and keep what backward needs."""
-        self.rstd = 1 / np.sqrt(var + eps)
+    `groups` and `pixels` are those of `coefficients`: which planes share, and the size of a plane.
+    """
+
+    groups: int | None = None
+    pixels: int | None = None
+
+    def choose_kernels(self, x):
+        self.kernels = choose_kernels(x, __package__)
+        self.coefficients = choose_kernels(x, f"{__package__}.coefficients")
+
+    def affine(self, x, weight, rstd, mean, scale, shift):
+        """Compute y, and keep what backward needs."""
+        self.rstd = rstd
         self.save(x, weight, mean)
-        scale = self.rstd * weight
-        shift = np.broadcast_to(bias, scale.shape)
-        return self.kernels.affine(x, *(_copy(a, x.dtype) for a in (mean, scale, shift)))  # (1)
+        return self.kernels.affine(x, mean, scale, shift)  # (1)
 
     def backward(self, gy):
         x, weight, mean = self.saved
-        dtype = gy.dtype
-        sum_gy, sum_gyx = self.kernels.plane_sums(gy, x, _copy(mean, dtype))
-        gweight = (sum_gyx * self.rstd).sum(axis=0).astype(dtype) if self.needs_grad[1] else None  # (3)
-        gbias = sum_gy.sum(axis=0).astype(dtype) if self.needs_grad[2] else None  # (4)
-        gx = None
-        if self.needs_grad[0]:
-            scale = self.rstd * weight
-            through_mean = -self.rstd * self.share(sum_gy * weight)
-            through_var = -(self.rstd**3) * self.share(sum_gyx * weight)
-            coefficients = (_copy(a, dtype) for a in (mean, scale, through_var, through_mean))
-            gx = self.kernels.backward_input(gy, x, *coefficients)  # (2)
+        sums = self.kernels.plane_sums(gy, x, mean)
+        gweight, gbias, *coefficients = self.coefficients.backward(  # (3), (4)
+            *sums, self.rstd, weight, self.groups, self.pixels
+        )
+        gx = self.kernels.backward_input(gy, x, mean, *coefficients) if self.needs_grad[0] else None  # (2)
         return gx, gweight, gbias
-
-
-def _copy(per_plane, dtype):
-    """Return a contiguous array that may be written: numba compiles again for the read-only ones of broadcast_to."""
-    return np.array(per_plane, dtype, order="C")
 
 
 def _require_per_channel(x, **arrays) -> None:
@@ -58,31 +54,20 @@ class BatchNorm2d(_Normalize):
         require_4d(x)
         _require_per_channel(x, weight=weight, bias=bias, running_mean=running_mean, running_var=running_var)
         N, C, H, W = x.shape
-        self.training = training
-        self.kernels = choose_kernels(x, __package__)
-        if training:
-            count = N * H * W
-            if count == 1:
-                raise ShapeError(
-                    f"batch_norm2d needs more than one value per channel to train, got x of shape {x.shape}; "
-                    "use larger images, a larger batch or group_norm"
-                )
-            means, variances = self.kernels.plane_moments(x)
-            mean = means.mean(axis=0)
-            var = (variances + (means - mean) ** 2).mean(axis=0)
-            running_mean += momentum * (mean - running_mean)  # (5)
-            running_var += momentum * (var * (count / (count - 1)) - running_var)
-        else:
-            mean, var = running_mean.astype(np.float64), running_var.astype(np.float64)
-        per_plane = (np.broadcast_to(a, (N, C)) for a in (mean, var))
-        return self.normalize(x, weight, bias, *per_plane, eps)
-
-    def share(self, sums):
-        """Mean over the pixels that share a plane's moments, from sums per plane; 0 where these are constants."""
-        if not self.training:
-            return np.zeros_like(sums)
-        N, C, H, W = self.shapes[0]
-        return np.broadcast_to(sums.sum(axis=0) / (N * H * W), (N, C))
+        self.choose_kernels(x)
+        if not training:
+            constants = self.coefficients.from_running(running_mean, running_var, weight, bias, N, eps)
+            return self.affine(x, weight, *constants)
+        count = N * H * W
+        if count == 1:
+            raise ShapeError(
+                f"batch_norm2d needs more than one value per channel to train, got x of shape {x.shape}; "
+                "use larger images, a larger batch or group_norm"
+            )
+        self.pixels = H * W
+        moments = self.kernels.plane_moments(x)
+        self.coefficients.update_running(running_mean, running_var, *moments, momentum, count)  # (5)
+        return self.affine(x, weight, *self.coefficients.from_planes(*moments, weight, bias, None, eps))
 
 
 class GroupNorm(_Normalize):
@@ -91,25 +76,13 @@ class GroupNorm(_Normalize):
     def forward(self, x, weight, bias, *, groups, eps):
         require_4d(x)
         _require_per_channel(x, weight=weight, bias=bias)
-        if groups < 1 or x.shape[1] % groups:
-            raise ShapeError(f"groups must divide the {x.shape[1]} channels, got {groups}")
-        self.groups = groups
-        self.kernels = choose_kernels(x, __package__)
-        means, variances = self.kernels.plane_moments(x)
-        mean = self.over_group(means)
-        var = self.over_group(variances + (means - mean) ** 2)
-        return self.normalize(x, weight, bias, mean, var, eps)
-
-    def over_group(self, values):
-        """Replace each plane's value (N, C) by the mean over its group."""
-        N, C = values.shape
-        grouped = values.reshape(N, self.groups, C // self.groups)
-        return grouped.mean(axis=2).repeat(C // self.groups, axis=1)
-
-    def share(self, sums):
-        """Mean over the pixels that share a plane's moments, from sums per plane."""
-        _, _, H, W = self.shapes[0]
-        return self.over_group(sums) / (H * W)
+        N, C, H, W = x.shape
+        if groups < 1 or C % groups:
+            raise ShapeError(f"groups must divide the {C} channels, got {groups}")
+        self.groups, self.pixels = groups, H * W
+        self.choose_kernels(x)
+        moments = self.kernels.plane_moments(x)
+        return self.affine(x, weight, *self.coefficients.from_planes(*moments, weight, bias, groups, eps))
 
 
 def batch_norm2d(
