@@ -11,8 +11,43 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 from tinyunet import use_kernels  # noqa: E402
 
 
-@pytest.fixture(params=["reference", "cpu"])
+@pytest.fixture(params=["reference", "cpu", "gpu"])
 def rung(request):
     """Run the test once with every implementation of the operations."""
+    if request.param == "gpu":
+        request.getfixturevalue("every_op_on_the_gpu")
     with use_kernels(request.param):
         yield request.param
+
+
+@pytest.fixture
+def gpu():
+    """CuPy: the real one if this machine has a GPU, otherwise a stand-in that runs the same kernels on the CPU."""
+    from .gpu.devices import cupy_or_standin
+
+    with cupy_or_standin() as cupy:
+        yield cupy
+
+
+@pytest.fixture
+def every_op_on_the_gpu(gpu, monkeypatch):
+    """Take every operation to the GPU and its result back, where `use_kernels("gpu")` is in force.
+
+    So the same tests, with NumPy arrays, serve all rungs.
+    """
+    from .gpu.devices import detour
+
+    detour(monkeypatch)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print what each tier of the GPU tests (tests/gpu/README.md) has taken."""
+    from .gpu.devices import tier
+
+    seconds = {}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if (name := tier(getattr(report, "nodeid", ""))) and hasattr(report, "duration"):
+                seconds[name] = seconds.get(name, 0) + report.duration
+    if seconds:
+        terminalreporter.line("GPU tests: " + ", ".join(f"{name} {s:.0f} s" for name, s in sorted(seconds.items())))

@@ -27,6 +27,7 @@ from .makers import (
     pad,
     pool,
     running_arrays,
+    upsample_bilinear2d,
     upsample_conv2d,
     weights,
 )
@@ -77,6 +78,10 @@ CASES = {
         ((2, 3, 4, 3),),
         linear=1,
     ),
+    "upsample_bilinear2d": upsample_bilinear2d((2, 3, 4, 3), scale=2),
+    "upsample_bilinear2d-rectangular": upsample_bilinear2d((2, 3, 3, 5), scale=(3, 2)),
+    "upsample_bilinear2d-one-row": upsample_bilinear2d((2, 3, 1, 4), scale=(2, 1)),
+    "upsample_bilinear2d-one-pixel": upsample_bilinear2d((1, 2, 1, 1), scale=(1, 3)),
     "max_pool2d": pool("max_pool2d", (2, 3, 5, 7), 2),
     "max_pool2d-rectangular": pool("max_pool2d", (2, 3, 5, 7), (3, 2), stride=(2, 1), padding=(1, 1)),
     "max_pool2d-stride-above-kernel": pool("max_pool2d", (2, 3, 7, 6), (2, 1), stride=(3, 2)),

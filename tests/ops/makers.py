@@ -70,6 +70,15 @@ def upsample_conv2d(x, w, bias=False, *, scale, padding="valid"):
     )
 
 
+def upsample_bilinear2d(x, *, scale):
+    return Case(
+        lambda x: F.upsample_bilinear2d(x, scale=scale),
+        lambda torch, x: torch.nn.functional.interpolate(x, scale_factor=scale, mode="bilinear", align_corners=True),
+        (x,),
+        linear=1,
+    )
+
+
 def pool(name, x, kernel_size, **options):
     return Case(
         lambda x: getattr(F, name)(x, kernel_size, **options),

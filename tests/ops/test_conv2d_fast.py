@@ -6,6 +6,8 @@ import numba
 import numpy as np
 import pytest
 
+from tinyunet import use_kernels
+from tinyunet.backend import choose_kernels
 from tinyunet.ops.conv2d import cpu, cpu_fast, cpu_patch, reference
 from tinyunet.ops.shapes import ConvGeometry
 
@@ -108,3 +110,13 @@ def test_nan_and_infinity_show_where_they_reach(size, bad):
             assert not np.isfinite(got[~np.isfinite(reached)]).any()
     y, gx = cpu.forward(x, w, b, g), cpu.backward_input(gy, w, g)
     assert np.isfinite(y[0]).all() and np.isfinite(gx[1]).all()  # and not in the other image
+
+
+def test_plain_kernels_are_chosen_by_name_and_for_the_block_only():
+    g = ConvGeometry.of((1, 1, 8, 8), (1, 1, 3, 3), 1, 1)
+    x = np.zeros((1, 1, 8, 8), np.float32)
+    assert cpu.special_kernels(x, g) is cpu_fast
+    with use_kernels("plain"):
+        assert choose_kernels(x, "tinyunet.ops.conv2d") is cpu
+        assert cpu.special_kernels(x, g) is None
+    assert cpu.special_kernels(x, g) is cpu_fast

@@ -183,13 +183,15 @@ def test_batch_norm_of_a_constant_channel_is_its_bias(rung):
     assert state["running_var"] == pytest.approx(0.5)
 
 
-def test_batch_norm_keeps_its_digits_far_from_zero(rung):
-    """In float32 the square of the mean would swallow the variance."""
-    x = (1000 + RNG.standard_normal((2, 1, 16, 16))).astype(np.float32)
-    state = {"running_mean": np.zeros(1, np.float32), "running_var": np.ones(1, np.float32)}
-    y = F.batch_norm2d(x, np.ones(1, np.float32), np.zeros(1, np.float32), training=True, **state).data
-    exact = (x.astype(float) - x.astype(float).mean()) / x.astype(float).std()
-    assert np.abs(y - exact).max() < 1e-3
+@pytest.mark.parametrize(("dtype", "far", "tolerance"), [(np.float32, 1e3, 1e-3), (np.float64, 1e6, 1e-8)])
+def test_batch_norm_keeps_its_digits_far_from_zero(rung, dtype, far, tolerance):
+    """The square of the mean would swallow the variance."""
+    x = (far + RNG.standard_normal((2, 1, 16, 16))).astype(dtype)
+    state = {"running_mean": np.zeros(1, dtype), "running_var": np.ones(1, dtype)}
+    y = F.batch_norm2d(x, np.ones(1, dtype), np.zeros(1, dtype), training=True, **state).data
+    deviation = x.astype(np.longdouble) - x.astype(np.longdouble).mean()
+    exact = deviation / np.sqrt((deviation**2).mean() + 1e-5)
+    assert np.abs(y - exact).max() < tolerance
 
 
 def test_crop_undoes_pad():

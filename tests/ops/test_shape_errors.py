@@ -30,6 +30,7 @@ ON_IMAGES = {
     "conv_transpose2d": lambda x: F.conv_transpose2d(x, zeros(3, 4, 2, 2)),
     "upsample_conv2d": lambda x: F.upsample_conv2d(x, W),
     "upsample_nearest2d": F.upsample_nearest2d,
+    "upsample_bilinear2d": F.upsample_bilinear2d,
     "max_pool2d": lambda x: F.max_pool2d(x, 2),
     "avg_pool2d": lambda x: F.avg_pool2d(x, 2),
     "batch_norm2d": batch_norm2d,
@@ -129,6 +130,7 @@ ERRORS = {
     ),
     "up scale": (lambda: F.upsample_conv2d(X, W, scale=(2, 0)), ShapeError, r"scale .* at least 1, got \(2, 0\)"),
     "weights to transpose": (lambda: F.to_conv_transpose(W[0]), ShapeError, "w must have 4 axes"),
+    "bilinear scale": (lambda: F.upsample_bilinear2d(X, scale=(1, 0)), ShapeError, "scale .* at least 1"),
     "nearest scale": (lambda: F.upsample_nearest2d(X, scale=0), ShapeError, "scale .* at least 1, got 0"),
     # pooling
     "window above image": (
@@ -249,7 +251,7 @@ ERRORS = {
     "eps": (lambda: F.dice_loss(X, LABELS, eps=0.0), ValueError, "eps must be positive, got 0.0"),
     "combined: label is no class": (lambda: F.cross_entropy_dice(ONE, LABELS + 2), ValueError, "found 2"),
     # settings
-    "rung": (lambda: use_kernels("gpu2"), ValueError, "'auto', 'reference' or 'cpu'.*, got 'gpu2'"),
+    "rung": (lambda: use_kernels("gpu2"), ValueError, "'reference', 'plain', 'cpu', 'gpu', got 'gpu2'"),
     "debug level": (lambda: debug(3), ValueError, "must be 0, 1 or 2, got 3"),
     "no array": (lambda: device_of([1.0]), TypeError, r"expected a NumPy or CuPy array, got list; use numpy\.asarray"),
 }
