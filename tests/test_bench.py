@@ -139,16 +139,6 @@ def test_peaks_are_measured():
 # ------------------------------------------------------------------------------------------- ladder and memory
 
 
-def test_plain_loops_are_chosen_for_the_block_only():
-    from tinyunet.ops.conv2d import cpu
-
-    fast = cpu.special_kernels
-    with pytest.raises(KeyboardInterrupt), ladder.rungs("conv2d")[ladder.PLAIN]():
-        assert cpu.special_kernels(np.zeros(1, np.float32), None) is None
-        raise KeyboardInterrupt
-    assert cpu.special_kernels is fast
-
-
 def test_every_operation_with_rungs_has_a_ladder():
     assert set(ladder.BY_OP) == {case.op for case in op_cases.CASES} - {"concat"}
     assert str(ladder.BY_OP["conv2d"]) == "conv2d 3x3 32->32, 4x128x128"
@@ -194,7 +184,7 @@ def tiny(monkeypatch, tmp_path, reference_kernels):
     monkeypatch.setattr(op_cases, "CASES", OPS)
     monkeypatch.setattr(ladder, "BY_OP", {"relu": OPS[4]})
     monkeypatch.setattr(machine, "measure_peaks", lambda: PEAKS)
-    monkeypatch.setattr(memory, "_in_fresh_process", lambda name, case, threads: 12.5)
+    monkeypatch.setattr(memory, "_in_fresh_process", lambda *given: 12.5)
 
 
 @pytest.mark.parametrize("compared", [False, TORCH])

@@ -70,7 +70,7 @@ def test_without_arguments_it_says_how_to_begin(command):
     assert code == 2 and "tinyunet train FOLDER" in said and all(word in said for word in ("predict", "evaluate"))
 
 
-@pytest.mark.parametrize("name", ["train", "predict", "evaluate", "summary", "bench"])
+@pytest.mark.parametrize("name", ["train", "predict", "evaluate", "summary", "convert", "bench", "doctor"])
 def test_help(command, name):
     code, said, _ = command(name, "--help")
     assert code == 0 and said.startswith(f"usage: tinyunet {name}")
@@ -102,7 +102,7 @@ def test_a_finished_run_has_pictures_and_a_report(trained):
     for name in ("curves.png", "overlays.png"):
         pixels = read_image(trained / "run" / name)
         assert min(pixels.shape[1:]) > 200 and pixels.std() > 5
-    assert "overlays.png" in (trained / "run" / "report.md").read_text()
+    assert "data:image/png;base64," in (trained / "run" / "report.html").read_text()
 
 
 def test_predict_writes_the_values_of_the_training_masks(command, trained, tmp_path):
@@ -144,6 +144,39 @@ def test_evaluate_writes_scores(command, trained, tmp_path, empty):
     scores = json.loads((tmp_path / "evaluation" / "scores.json").read_text())
     assert scores["empty"] == empty and len(scores["dice"]["mean"]) == 3
     assert read_image(tmp_path / "evaluation" / "overlays.png").std() > 5
+
+
+def test_evaluate_writes_a_report_and_counts_objects(command, trained, tmp_path):
+    data = folder(tmp_path / "data", values=VALUES)
+    for k in range(6):  # every object in two halves
+        mask = read_mask(data / "masks" / f"s{k}.png")
+        save(data / "instances" / f"s{k}.png", ((mask > 0) * (1 + (np.arange(32) > 15))).astype(np.uint8))
+    code, said, _ = command("evaluate", trained / "run", data, "--tolerance", 2)
+    assert code == 0 and "surface Dice at 2 px" in said and "report.html" in said
+    text = (tmp_path / "evaluation" / "report.html").read_text()
+    assert "the values of the instance maps" in text and "tinyunet train" in text and "validation Dice" in text
+    scores = json.loads((tmp_path / "evaluation" / "scores.json").read_text())
+    there = [
+        found[1] + missed[1] for found, missed in zip(*map(scores["objects"].get, ("found", "missed")), strict=True)
+    ]
+    assert set(there) <= {1, 2} and 2 in there
+
+
+def test_a_second_use_of_test_images_is_named(command, trained, tmp_path):
+    folder(tmp_path / "data" / "test", count=3, values=VALUES)
+    folder(tmp_path / "data" / "train", count=3, values=VALUES)
+    for name in ("one", "two"):
+        shutil.copytree(trained / "run", tmp_path / "runs" / name)
+        (tmp_path / "runs" / name / "test_uses.json").unlink()
+    Segmenter(UNet(1, 3, 2, 1, seed=10), Normalize(), ("background", "a", "b"), VALUES).save(
+        "runs/two/best.safetensors"
+    )
+    warnings = []
+    for run, split in (("one", "test"), ("one", "test"), ("two", "train"), ("two", "test"), ("one", "test")):
+        code, said, _ = command("evaluate", f"runs/{run}", "data", "--split", split)
+        assert code == 0
+        warnings.append("3 of these 3 test images were scored once before" in said)
+    assert warnings == [False, False, False, True, False]
 
 
 def test_evaluate_keeps_classes_that_the_test_masks_lack(command, trained, tmp_path):

@@ -207,7 +207,9 @@ def choose_device(wanted: str) -> tuple[str, str]:
 def memory_of(device: str) -> tuple[int, int] | None:
     """Return the bytes that are free and that there are on a device; None where the system does not tell."""
     if device != "cpu":
-        return load_cupy().cuda.runtime.memGetInfo()
+        cupy = load_cupy()
+        free, total = cupy.cuda.runtime.memGetInfo()
+        return free + cupy.get_default_memory_pool().free_bytes(), total  # the pool keeps what arrays gave back
     table = Path("/proc/meminfo")
     if not table.exists():
         return None

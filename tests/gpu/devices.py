@@ -14,7 +14,7 @@ from tinyunet.ops.arithmetic import ToDevice
 from . import runner, standin
 
 TIERS = {
-    "T0": ("test_errors.py", "test_cupy.py"),
+    "T0": ("test_errors.py", "test_driver.py", "test_cupy.py"),
     "T1": ("test_nvrtc.py",),
     "T2": ("test_many_blocks.py", "test_mutants.py"),
     "T3": ("test_training.py", "test_runs.py", "test_verify.py"),

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import os
 import signal
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import tinyunet
 from tinyunet import NonFiniteError, UNet, backend, plot, use_kernels
-from tinyunet.backend import DeviceError, choose_device, load_cupy
+from tinyunet.backend import DeviceError, load_cupy
 from tinyunet.bench import command, memory, networks, timing
 from tinyunet.checkpoint import read_checkpoint
 from tinyunet.data import Augment, Loader, Normalize
-from tinyunet.driver import Driver, Gpu, find_driver
+from tinyunet.driver import Driver, Gpu
 from tinyunet.files import write_whole
 from tinyunet.inference import Segmenter
-from tinyunet.optim import Adam, AdamW, Cosine
+from tinyunet.optim import Adam, Cosine
 from tinyunet.training import Trainer, resume, train, trainer
 
 from ..training.test_trainer import Discs, weights
@@ -43,10 +41,10 @@ class SmallDiscs(Discs):
         self.samples = [scene(k, 8, 8) for k in range(count)]
 
 
-def new(device: str, count: int = 6, optimizer=Adam, **options) -> Trainer:
+def new(device: str, count: int = 6) -> Trainer:
     segmenter = Segmenter(UNet(1, 2, 2, 1, dropout=0.25, seed=3), Normalize(), Discs.class_names, Discs.mask_values)
     loader = Loader(SmallDiscs(count), 2, normalize=segmenter.normalize, augment=AUGMENT, shuffle=True)
-    optimizer = optimizer(segmenter.to(device).model.parameters(), 0.02)
+    optimizer = Adam(segmenter.to(device).model.parameters(), 0.02)
     return Trainer(segmenter, optimizer, loader, schedule=Cosine(10), clip_norm=1.0, show_progress=False)
 
 
@@ -74,12 +72,11 @@ def test_steps_and_an_epoch_never_wait(gpu, monkeypatch):
     assert np.isfinite(trained.history[0]["loss"])
 
 
-@pytest.mark.parametrize("optimizer", [Adam, AdamW])
-def test_ten_steps_agree_with_the_cpu(gpu, optimizer):
+def test_ten_steps_agree_with_the_cpu(gpu):
     """One seed, with dropout, augmentation, clipping and a schedule."""
     losses, states = {}, {}
     for device in ("cpu", "cuda"):
-        trained = new(device, optimizer=optimizer)
+        trained = new(device)
         trained.model.train()
         with on(device):
             losses[device] = [trained.step(*batch) for k in range(4) for batch in trained.loader.epoch(k)][:10]
@@ -147,7 +144,7 @@ def rows(out):
     return [[row[key] for key in ("epoch", "loss", "dice_mean")] for row in found]
 
 
-@pytest.mark.parametrize("first, second", [("cpu", "cuda"), ("cuda", "cpu"), ("cuda", "cuda")])
+@pytest.mark.parametrize("first, second", [("cpu", "cuda"), ("cuda", "cpu")])
 def test_a_stopped_run_goes_on_on_the_other_device(gpu, no_drawing, tmp_path, monkeypatch, first, second):
     data, settings = folder(tmp_path / "data", sizes=((16, 16),)), FAST | {"dropout": 0.25, "clip_norm": 1.0}
     with on(first):
@@ -170,11 +167,10 @@ def test_a_stopped_run_goes_on_on_the_other_device(gpu, no_drawing, tmp_path, mo
         result = resume(out, device=second, show_progress=False)
     assert result.segmenter.model.device == second
     assert f"<td>{second}</td>" in (out / "report.html").read_text()
-    rounding = 0 if first == second else 1e-4
-    np.testing.assert_allclose(rows(out), rows(whole.folder), rtol=rounding)
+    np.testing.assert_allclose(rows(out), rows(whole.folder), rtol=1e-4)
     (arrays, _), (exact, _) = (read_checkpoint(path / "last.safetensors") for path in (out, whole.folder))
     for name, array in exact.items():
-        np.testing.assert_allclose(arrays[name], array, rtol=10 * rounding, atol=rounding, err_msg=name)
+        np.testing.assert_allclose(arrays[name], array, rtol=1e-3, atol=1e-4, err_msg=name)
 
 
 def test_the_device_is_named(gpu, no_drawing, tmp_path, monkeypatch, capsys):
@@ -254,10 +250,9 @@ def test_a_wrong_network_on_the_gpu_is_not_timed(gpu, monkeypatch):
         networks.measure((TINY,), 1, None, "cuda")
 
 
-def test_memory_on_the_gpu_is_that_of_the_pool(gpu, monkeypatch):
-    pool = SimpleNamespace(total_bytes=lambda: 3e6)
-    monkeypatch.setattr(gpu, "get_default_memory_pool", lambda: pool, raising=False)
-    assert memory.peak_of_training("tinyunet", TINY, None, "cuda") == 3.0
+def test_memory_on_the_gpu_is_that_of_the_pool(gpu):
+    peak = memory.peak_of_training("tinyunet", TINY, None, "cuda")
+    assert peak == gpu.get_default_memory_pool().total_bytes() / 1e6 > 0
 
 
 @pytest.mark.parametrize("mode", ["ops", "ladder", "scaling"])
@@ -271,92 +266,3 @@ def test_without_a_gpu_there_is_nothing_to_measure(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)
     with pytest.raises(DeviceError, match="the GPU needs CuPy"):
         command.run(options(), "cuda")
-
-
-# ------------------------------------------------------------------------------------------- which device
-
-
-def test_a_gpu_that_can_be_used_is_used(gpu, monkeypatch):
-    monkeypatch.setattr(backend, "find_driver", lambda: None)
-    assert choose_device("auto") == choose_device("cuda") == ("cuda", "cuda")
-    assert choose_device("cpu") == ("cpu", "cpu")
-
-
-@pytest.mark.parametrize(
-    "driver, text",
-    [
-        (None, "cpu"),
-        (Driver((13, 0), ()), "cpu"),  # hidden by CUDA_VISIBLE_DEVICES, or none there
-        (
-            Driver((13, 0), (H100,)),
-            "cpu; there is a GPU (H100, 80 GiB, compute capability 9.0), but the GPU needs CuPy",
-        ),
-        (Driver((13, 0), (), "system has unsupported display driver"), "cpu; there is a GPU (system has unsupported"),
-    ],
-    ids=["no driver", "no GPU", "no CuPy", "a driver that fails"],
-)
-def test_without_a_gpu_auto_is_the_cpu_and_says_why_if_one_is_there(monkeypatch, driver, text):
-    load_cupy.cache_clear()
-    monkeypatch.setitem(sys.modules, "cupy", None)
-    monkeypatch.setattr(backend, "find_driver", lambda: driver)
-    device, found = choose_device("auto")
-    assert device == "cpu" and found.startswith(text) and (found == "cpu") == (text == "cpu")
-    with pytest.raises(DeviceError, match="needs CuPy"):
-        choose_device("cuda")
-
-
-@pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", ""])
-def test_wrong_names_are_refused(tmp_path, device):
-    with pytest.raises(ValueError, match=f"device must be 'cpu'.*got '{device}'"):
-        choose_device(device)
-    with pytest.raises(ValueError, match="device must be 'cpu'"):
-        train(tmp_path, tmp_path / "out", device=device)
-
-
-class Library:
-    """libcuda with one GPU, or with an error."""
-
-    def __init__(self, status=0):
-        self.status = status
-
-    def cuDriverGetVersion(self, version):
-        version._obj.value = 13010
-
-    def cuInit(self, flags):
-        return self.status
-
-    def cuGetErrorString(self, status, text):
-        text._obj.value = b"no CUDA-capable device is detected" if status == 100 else b"driver mismatch"
-
-    def cuDeviceGetCount(self, count):
-        count._obj.value = 1
-
-    def cuDeviceGetName(self, name, size, number):
-        name.value = b"H100"
-
-    def cuDeviceTotalMem_v2(self, memory, number):
-        memory._obj.value = 80 << 30
-
-    def cuDeviceGetAttribute(self, value, attribute, number):
-        value._obj.value = {75: 9, 76: 0}[attribute]
-
-
-@pytest.mark.parametrize(
-    "status, found",
-    [
-        (0, Driver((13, 1), (H100,))),
-        (100, Driver((13, 1), ())),
-        (803, Driver((13, 1), (), "driver mismatch")),
-    ],
-)
-def test_what_the_driver_says(monkeypatch, status, found):
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: Library(status))
-    assert find_driver() == found
-
-
-def test_no_driver(monkeypatch):
-    def refuse(name):
-        raise OSError(name)
-
-    monkeypatch.setattr(ctypes, "CDLL", refuse)
-    assert find_driver() is None

@@ -3,6 +3,7 @@
     python -m tests.gpu.verify                 # on a machine with an NVIDIA GPU, CuPy and pytest
     python -m tests.gpu.verify --stand-in      # to try this script: nothing is written
     python -m tests.gpu.verify --render        # writes the table anew from what was found earlier
+    python -m tests.gpu.verify --speed         # times convolutions and networks (see speed.py)
 
 The result is docs/gpu_verification.json. A kernel is named there with the SHA-256 of its source, so that it loses its
 mark in the table docs/gpu_verification.md when it is edited; `test_verify.py` requires that the table is up to date.
@@ -24,6 +25,8 @@ import tinyunet
 from tinyunet.backend import load_cupy
 from tinyunet.ops.cuda import CudaSource
 
+from . import speed
+
 PACKAGE = Path(tinyunet.__file__).parent
 ROOT = PACKAGE.parent
 RESULTS, TABLE = ROOT / "docs" / "gpu_verification.json", ROOT / "docs" / "gpu_verification.md"
@@ -33,7 +36,8 @@ FOLDERS = {
 }
 """The folders with something that runs on a GPU, by the names in the table: "conv2d", "norm/coefficients", "optim"."""
 BLOCKS = "tests/gpu/test_many_blocks.py"
-TABLES = ("tests/ops/test_ops.py", BLOCKS, "tests/optim/test_optim.py")
+FAST = "tests/gpu/test_conv2d_fast.py"
+TABLES = ("tests/ops/test_ops.py", BLOCKS, FAST, "tests/optim/test_optim.py")
 NETWORKS = ("tests/gpu/test_training.py", "tests/gpu/test_errors.py", "tests/ops/test_identities.py", "tests/nn")
 TESTS = {"norm": "gpu and norm", "norm/coefficients": "gpu and norm", "optim": "cuda"}
 """Which tests of the tables are a folder's, where they are not named like it."""
@@ -41,10 +45,9 @@ TOOLS = ("memcheck", "racecheck", "synccheck")
 
 
 def sha256(folder: Path) -> str:
-    """Return the SHA-256 of what a folder runs on a GPU: gpu.py, gpu.cu with its includes, and those of ops it uses."""
-    text = (folder / "gpu.py").read_text()
-    if (folder / "gpu.cu").exists():
-        text += CudaSource(folder / "gpu.py").text
+    """Return the SHA-256 of what a folder runs on a GPU: gpu*.py, gpu*.cu with includes, and those of ops it uses."""
+    text = "".join(path.read_text() for path in sorted(folder.glob("gpu*.py")))
+    text += "".join(CudaSource(path.with_suffix(".py")).text for path in sorted(folder.glob("gpu*.cu")))
     text += "".join(
         sha256(PACKAGE / "ops" / op) for op in re.findall(r"^from \.\.(\w+) import gpu", text, re.MULTILINE)
     )
@@ -131,9 +134,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--stand-in", action="store_true", help="try this script without a GPU; writes nothing")
     parser.add_argument("--render", action="store_true", help="only write the table anew")
+    parser.add_argument("--speed", action="store_true", help="only time convolutions and networks")
     chosen = parser.parse_args()
     if chosen.stand_in:
         print(json.dumps(verify(), indent=2))
+        return
+    if chosen.speed:
+        speed.write(ROOT / "docs" / "gpu_speed.json", machine())
         return
     if not chosen.render:
         about = machine()

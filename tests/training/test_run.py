@@ -24,7 +24,8 @@ from tinyunet.training import Settings, Trainer, resume, train
 
 from .tiny import FAST, folder
 
-FILES = {"best.safetensors", "last.safetensors", "history.csv", "history.json", "curves.png", "report.md"}
+FILES = {"best.safetensors", "last.safetensors", "history.csv", "history.json", "curves.png", "report.html"}
+TESTED = {"overlays.png", "test_scores.csv", "test_uses.json"}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -71,7 +72,7 @@ def assert_same_run(one, other):
 def test_a_run_writes_everything_and_can_be_loaded(tmp_path, data, capsys):
     out = tmp_path / "out"
     result = train(data, out, **FAST | {"show_progress": True})
-    assert written(out) == FILES | {"overlays.png", "test_scores.csv"}
+    assert written(out) == FILES | TESTED
     assert result.folder == out and len(result.scores) == 1  # a fifth of 6 images
     rows = list(csv.DictReader((out / "history.csv").open()))
     assert [int(row["epoch"]) for row in rows] == [1, 2] == [row["epoch"] for row in result.history]
@@ -80,11 +81,11 @@ def test_a_run_writes_everything_and_can_be_loaded(tmp_path, data, capsys):
     assert [(row["image"], row["class"]) for row in scores] == [
         (result.scores.names[0], name) for name in ("background", "foreground")
     ]
-    text = (out / "report.md").read_text()
-    for part in ("Scores on the 1 test images", "overlays.png", "curves.png", "| epochs | 2 |", "255 -> 1 foreground"):
+    text = (out / "report.html").read_text()
+    for part in ("Mean over 1 test images", "Surface Dice", "--epochs 2", "255 -&gt; 1 foreground"):
         assert part in text
     said = capsys.readouterr().out
-    for part in ("4 to train, 1 to validate, 1 to test", "epoch 2/2", "report.md", f"tinyunet predict {out} IMAGE"):
+    for part in ("4 to train, 1 to validate, 1 to test", "epoch 2/2", "report.html", f"tinyunet predict {out} IMAGE"):
         assert part in said
     image = read_image(data / "images" / "s0.png")
     _, description = read_checkpoint(out)
@@ -121,8 +122,8 @@ def test_best_and_last_hold_the_weights_of_their_epochs(tmp_path, data, monkeypa
         loaded = Segmenter.load(tmp_path / "out" / f"{name}.safetensors").model.state_dict()
         for key, array in loaded.items():
             assert np.array_equal(array, states[epoch - 1][key]), (name, key)
-    text = (tmp_path / "out" / "report.md").read_text()
-    assert "`best.safetensors` is from epoch 2, which had the highest mean validation Dice, 0.9000" in text
+    text = (tmp_path / "out" / "report.html").read_text()
+    assert "The weights are from epoch 2, which had the highest mean validation Dice, 0.9000" in text
 
 
 def divided(root, **options):
@@ -162,9 +163,12 @@ def test_layouts_classes_channels_and_sizes(tmp_path, name):
     assert result.segmenter.model.arguments["in_channels"] == channels
     assert result.segmenter.mask_values == values
     assert len(result.scores or ()) == count
-    assert written(out) == FILES | ({"overlays.png", f"{scored}_scores.csv"} if scored else set())
+    assert (
+        written(out)
+        == FILES | {"test": TESTED, "validation": {"overlays.png", "validation_scores.csv"}, None: set()}[scored]
+    )
     assert ("dice_mean" in result.history[0]) == (settings.get("validation") != 0.0)
-    text = (out / "report.md").read_text()
+    text = (out / "report.html").read_text()
     assert ("no score" in text) == (scored is None)
     assert ("the last epoch" in text) == (settings.get("validation") == 0.0)
     split = {folder: None, divided: "test", only_train: "train"}[layout]
@@ -371,9 +375,9 @@ def test_resuming_a_finished_run_writes_its_report_again(tmp_path, uninterrupted
     _, whole = uninterrupted
     out = tmp_path / "out"
     shutil.copytree(whole, out)
-    (out / "report.md").unlink()
+    (out / "report.html").unlink()
     assert len(resume(out, show_progress=False).history) == 3
-    assert (out / "report.md").read_text() == (whole / "report.md").read_text()
+    assert (out / "report.html").read_text() == (whole / "report.html").read_text()
     assert_same_run(out, whole)
 
 

@@ -14,12 +14,13 @@ import os
 import platform
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 import numba
 import numpy as np
 
+from ..backend import choose_device, load_cupy
+from ..doctor import cpu_model
 from ..ops.jit import kernel, serial
 from ..ops.simd import LANES, load, splat, store
 
@@ -48,29 +49,28 @@ def set_threads(threads: int | None, torch) -> None:
         torch.set_num_threads(threads)
 
 
-def describe(torch) -> dict:
-    """Return the CPU, the threads in use, the width of a vector and the versions of the libraries that compute.
+def describe(torch, device: str = "cpu") -> dict:
+    """Return the CPU, the threads in use, the width of a vector, the GPU if one computes, and the libraries' versions.
 
     Parameters
     ----------
     torch : module or None
         PyTorch, if it is compared with.
+    device : "cpu", "cuda" or "cuda:1", ...
     """
     versions = {"python": platform.python_version(), "numpy": np.__version__, "numba": numba.__version__}
-    return {
-        "cpu": _cpu_model(),
+    gpu = {}
+    if device != "cpu":
+        cupy = load_cupy()
+        gpu["gpu"] = choose_device(device)[1]
+        versions |= {"cupy": cupy.__version__, "cuda": cupy.cuda.runtime.runtimeGetVersion()}
+    return gpu | {
+        "cpu": cpu_model(),
         "cores": os.cpu_count(),
         "threads": numba.get_num_threads(),
         "vector_bits": 32 * LANES,
         "versions": versions | {"torch": torch and torch.__version__},
     }
-
-
-def _cpu_model() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def measure_peaks(repeats: int = 30, steps: int = 1_000_000, copied: int = 2**24) -> Peaks:

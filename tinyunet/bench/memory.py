@@ -3,6 +3,8 @@
 A process imports what it needs and does two tiny steps, so that machine code is loaded and threads are started. What
 its resident memory grows from there to the peak of two real steps counts: weights, gradients, Adam's moments (which the
 second step finds), activations and scratch. Linux only, where the kernel keeps the peak and can be told to forget it.
+
+On a GPU what counts is the most that a library's own pool has taken from the GPU, for both sides alike.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from ..backend import load_cupy
 from . import output, pytorch
 from .machine import set_threads
 from .networks import TRAINING, Case, side, side_names
@@ -22,7 +25,7 @@ STATUS, CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 TINY = Case(2, 1, 16)
 
 
-def measure(cases: Iterable[Case], threads: int | None, torch) -> list[dict]:
+def measure(cases: Iterable[Case], threads: int | None, torch, device: str = "cpu") -> list[dict]:
     """Measure every side of every case.
 
     Parameters
@@ -32,6 +35,7 @@ def measure(cases: Iterable[Case], threads: int | None, torch) -> list[dict]:
         Of every side; None means one per core.
     torch : module or None
         PyTorch, if it is to be compared with.
+    device : "cpu", "cuda" or "cuda:1", ...
 
     Returns
     -------
@@ -43,26 +47,30 @@ def measure(cases: Iterable[Case], threads: int | None, torch) -> list[dict]:
     OSError
         If the system does not keep peaks the way Linux does.
     """
-    if not CLEAR_REFS.exists():
+    if device == "cpu" and not CLEAR_REFS.exists():
         raise OSError(f"memory is measured with {CLEAR_REFS}, which only Linux has; the other modes run everywhere")
     return [
-        {"case": str(case), "mb": {name: _in_fresh_process(name, case, threads) for name in side_names(torch)}}
+        {"case": str(case), "mb": {name: _in_fresh_process(name, case, threads, device) for name in side_names(torch)}}
         for case in output.progress(cases)
     ]
 
 
-def _in_fresh_process(name: str, case: Case, threads: int | None) -> float:
-    command = [sys.executable, "-m", "tinyunet.bench.memory", json.dumps([name, case, threads])]
+def _in_fresh_process(name: str, case: Case, threads: int | None, device: str = "cpu") -> float:
+    command = [sys.executable, "-m", "tinyunet.bench.memory", json.dumps([name, case, threads, device])]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise OSError(f"measuring {name}, {case} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
     return float(done.stdout)
 
 
-def peak_of_training(name: str, case: Case, threads: int | None) -> float:
+def peak_of_training(name: str, case: Case, threads: int | None, device: str = "cpu") -> float:
     """Return by how many 10^6 bytes training raises this process's memory; meant for a fresh process."""
-    torch = None if name == OURS else pytorch.find()
+    torch = None if name == OURS else pytorch.find(device)
     set_threads(threads, torch)
+    if device != "cpu":
+        _two_steps(name, case, torch, device)
+        pool = load_cupy().get_default_memory_pool()  # it gives nothing back, so that what it holds is the most it held
+        return (torch.cuda.max_memory_reserved(device) if torch else pool.total_bytes()) / 1e6
     _two_steps(name, TINY, torch)
     CLEAR_REFS.write_text("5")  # forget the peak so far
     before = _peak()
@@ -70,8 +78,8 @@ def peak_of_training(name: str, case: Case, threads: int | None) -> float:
     return (_peak() - before) / 1e6
 
 
-def _two_steps(name: str, case: Case, torch) -> None:
-    step = side(TRAINING, name, case, torch)
+def _two_steps(name: str, case: Case, torch, device: str = "cpu") -> None:
+    step = side(TRAINING, name, case, torch, device)
     step()
     step()
 
@@ -99,5 +107,5 @@ def figure(rows: list[dict]):
 
 
 if __name__ == "__main__":
-    name, case, threads = json.loads(sys.argv[1])
-    print(peak_of_training(name, Case(*case), threads))
+    name, case, threads, device = json.loads(sys.argv[1])
+    print(peak_of_training(name, Case(*case), threads, device))

@@ -8,14 +8,15 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import functional as F
+from ..backend import announce_compilation, gpu_number, load_cupy, to_device
 from ..nn import UNet
-from ..ops.jit import announce_compilation
 from ..optim import Adam
 from ..settings import no_grad, use_kernels
 from . import output, pytorch
 from .timing import OURS, Side, summarize, time_in_turn, validate
 
 TRAINING, INFERENCE = "training step", "inference"
+WARM_UP = 3  # rounds before the clock on a GPU, where libraries choose their algorithms and fill their memory pools
 TOLERANCE = 1e-4  # relative, of the loss and of the scores
 TOLERANCE_OF_GRADIENTS = 3e-3  # they jump where the input of a rectifier or a maximum rounds to the other side
 
@@ -71,15 +72,16 @@ def inference(model: UNet, images: np.ndarray) -> Side:
     return infer
 
 
-def side(task: str, name: str, case: Case, torch=None) -> Side:
+def side(task: str, name: str, case: Case, torch=None, device: str = "cpu") -> Side:
     """Return one side of a task, with a network of its own; all start with the same weights and images."""
     model, (images, masks) = case.model(), case.data()
     if name == OURS:
+        model, images, masks = model.to(device), to_device(images, device), to_device(masks, device)
         return training_step(model, images, masks) if task == TRAINING else inference(model, images)
     layout = pytorch.LAYOUTS[name]
     if task == TRAINING:
-        return pytorch.training_step(torch, model, images, masks, layout)
-    return pytorch.inference(torch, model, images, layout)
+        return pytorch.training_step(torch, model, images, masks, layout, device)
+    return pytorch.inference(torch, model, images, layout, device)
 
 
 def side_names(torch) -> list[str]:
@@ -87,7 +89,7 @@ def side_names(torch) -> list[str]:
     return [OURS, *(pytorch.LAYOUTS if torch else ())]
 
 
-def measure(cases: Iterable[Case], rounds: int, torch) -> list[dict]:
+def measure(cases: Iterable[Case], rounds: int, torch, device: str = "cpu") -> list[dict]:
     """Validate and time the tasks of every case.
 
     Parameters
@@ -97,6 +99,8 @@ def measure(cases: Iterable[Case], rounds: int, torch) -> list[dict]:
         How often each side runs.
     torch : module or None
         PyTorch, if it is to be compared with.
+    device : "cpu", "cuda" or "cuda:1", ...
+        Of every side; the reference is computed on the CPU.
 
     Returns
     -------
@@ -109,15 +113,18 @@ def measure(cases: Iterable[Case], rounds: int, torch) -> list[dict]:
         If the loss, a gradient or the scores of a side differ from the reference's.
     """
     rows = []
+    on_gpu = device != "cpu"
+    finish = load_cupy().cuda.Device(gpu_number(device)).synchronize if on_gpu else (lambda: None)
     for case in output.progress(cases):
         for task in (TRAINING, INFERENCE):
             with use_kernels("reference"):
                 expected = side(task, OURS, case)()
-            sides = {name: side(task, name, case, torch) for name in side_names(torch)}
-            with announce_compilation():
+            sides = {name: side(task, name, case, torch, device) for name in side_names(torch)}
+            with announce_compilation(device):
                 tolerances = [TOLERANCE] + [TOLERANCE_OF_GRADIENTS] * (len(expected) - 1)
                 errors = validate(f"{task}, {case}", sides, expected, tolerances)
-            seconds = time_in_turn(sides, rounds)
+            time_in_turn(sides, WARM_UP if on_gpu else 0, finish)
+            seconds = time_in_turn(sides, rounds, finish)
             rows.append({"case": str(case), "task": task, "error": errors} | summarize(seconds))
     return rows
 

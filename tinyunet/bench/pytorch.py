@@ -1,7 +1,8 @@
 """The other side: the same networks and steps in PyTorch. Everything here takes the module torch as an argument.
 
 PyTorch runs as its users run it: eager, `torch.optim.Adam` with its defaults, and both memory layouts of images
-("channels_last" stores the channels of a pixel side by side, which its convolutions often prefer).
+("channels_last" stores the channels of a pixel side by side, which its convolutions often prefer). On a GPU it computes
+in float32 as we do (its convolutions take TF32 by default), and its convolution library may try all that it has.
 """
 
 from __future__ import annotations
@@ -16,12 +17,17 @@ LAYOUTS = {"PyTorch": "contiguous_format", "PyTorch channels_last": "channels_la
 """Name of the side -> memory layout of images and weights."""
 
 
-def find():
-    """Return the module torch, or None where PyTorch is not installed."""
+def find(device: str = "cpu"):
+    """Return the module torch, or None where PyTorch is not installed or cannot compute on the device."""
     try:
         import torch
     except ModuleNotFoundError:
         return None
+    if device != "cpu":
+        if not torch.cuda.is_available():
+            return None
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.benchmark = True
     return torch
 
 
@@ -70,11 +76,11 @@ def twin(torch, model: UNet, layout: str):
     return other.to(memory_format=getattr(torch, layout))
 
 
-def training_step(torch, model: UNet, images: np.ndarray, masks: np.ndarray, layout: str) -> Side:
+def training_step(torch, model: UNet, images: np.ndarray, masks: np.ndarray, layout: str, device: str = "cpu") -> Side:
     """Return `networks.training_step` of the twin of `model`."""
-    other = twin(torch, model, layout)
+    other = twin(torch, model, layout).to(device)
     optimizer = torch.optim.Adam(other.parameters(), 1e-3)
-    x, t = torch.from_numpy(images).to(memory_format=getattr(torch, layout)), torch.from_numpy(masks)
+    x, t = torch.from_numpy(images).to(device, memory_format=getattr(torch, layout)), torch.from_numpy(masks).to(device)
     names = sorted(dict(other.named_parameters()))
 
     def step():
@@ -87,10 +93,10 @@ def training_step(torch, model: UNet, images: np.ndarray, masks: np.ndarray, lay
     return step
 
 
-def inference(torch, model: UNet, images: np.ndarray, layout: str) -> Side:
+def inference(torch, model: UNet, images: np.ndarray, layout: str, device: str = "cpu") -> Side:
     """Return `networks.inference` of the twin of `model`."""
-    other = twin(torch, model, layout).eval()
-    x = torch.from_numpy(images).to(memory_format=getattr(torch, layout))
+    other = twin(torch, model, layout).to(device).eval()
+    x = torch.from_numpy(images).to(device, memory_format=getattr(torch, layout))
 
     def infer():
         with torch.inference_mode():

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ..backend import is_array, to_device
+
 Side = Callable[[], Sequence]
 """Does the work once and returns what it computed: arrays, tensors of either library, or numbers."""
 
@@ -19,7 +21,14 @@ class WrongResult(ArithmeticError):
 
 def arrays(results: Sequence) -> list[np.ndarray]:
     """Return the results of a side as NumPy arrays."""
-    return [np.asarray(r.detach().numpy() if hasattr(r, "detach") else r) for r in results]
+    return [_as_numpy(result) for result in results]
+
+
+def _as_numpy(result) -> np.ndarray:
+    if hasattr(result, "detach"):  # a tensor of either library
+        result = result.detach().cpu() if hasattr(result, "cpu") else result.detach()
+        return result.numpy()
+    return np.asarray(to_device(result, "cpu") if is_array(result) else result)
 
 
 def relative_errors(got: Sequence, expected: Sequence) -> np.ndarray:
@@ -71,15 +80,22 @@ def validate(
     return largest
 
 
-def time_in_turn(sides: dict[str, Side], rounds: int) -> dict[str, list[float]]:
-    """Run every side once per round and return its seconds, round by round; each round starts with the next side."""
+def time_in_turn(
+    sides: dict[str, Side], rounds: int, finish: Callable[[], object] = lambda: None
+) -> dict[str, list[float]]:
+    """Run every side once per round and return its seconds, round by round; each round starts with the next side.
+
+    `finish` waits until a GPU has done what it was given; it is called before the clock starts and before it stops.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     names = list(sides)
     for k in range(rounds):
         first = k % len(names)
         for name in names[first:] + names[:first]:
+            finish()
             start = time.perf_counter()
             sides[name]()
+            finish()
             seconds[name].append(time.perf_counter() - start)
     return seconds
 

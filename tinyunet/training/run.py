@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
-from ..backend import keep_freed_memory
+from ..backend import announce_compilation, choose_device, keep_freed_memory
 from ..checkpoint import CheckpointError, read_checkpoint, write_checkpoint
 from ..data import Augment, Loader, Normalize
+from ..data.instances import Instances
 from ..data.source import Sources, open_sources
 from ..inference import Segmenter
 from ..metrics import Scores
 from ..nn import UNet
-from . import report
+from ..report import write_evaluation
+from .compilation import compile_kernels
+from .fine_tune import freeze, start_from, transfer
+from .history import write_history
 from .settings import LOSSES, OPTIMIZERS, SCHEDULES, Settings
 from .trainer import Trainer
 
@@ -55,7 +57,7 @@ def train(data: str | Path = "tumour", out: str | Path = "", *, show_progress: b
     show_progress : bool
         Whether to print what is found and done.
     **settings
-        Fields of `tinyunet.training.Settings`: epochs, batch_size, lr, base_channels, depth, augment, seed, ...
+        Fields of `tinyunet.training.Settings`: epochs, batch_size, lr, base_channels, depth, augment, seed, device, ...
 
     Returns
     -------
@@ -67,22 +69,34 @@ def train(data: str | Path = "tumour", out: str | Path = "", *, show_progress: b
         If the data cannot be used.
     ValueError, TypeError
         If a setting is out of range, or there is none of that name.
+    CheckpointError
+        If the weights of `start_from` cannot be used.
+    DeviceError
+        If a GPU is asked for and cannot be used, with what to change.
     FileExistsError
         If `out` already holds a run.
     KeyboardInterrupt
         After Ctrl-C, when the state has been saved; `resume(out)` continues.
     """
+    start = None
+    if settings.get("start_from"):
+        start, settings = start_from(settings["start_from"], settings)
+        settings["start_from"] = str(settings["start_from"])
     chosen = Settings(data=str(data), out=str(out), **settings)
-    return _run(chosen, _choose_folder(chosen), open_sources_of(chosen), None, show_progress)
+    return _run(chosen, _choose_folder(chosen), open_sources_of(chosen), None, show_progress, start)
 
 
-def resume(out: str | Path, *, show_progress: bool = True) -> Result:
+def resume(out: str | Path, *, device: str = "", show_progress: bool = True) -> Result:
     """Continue an interrupted run from its last.safetensors, with its own settings, as if it had never stopped.
+
+    On a device of the same kind it gives the same bits, on another the same to rounding.
 
     Parameters
     ----------
     out : path
         The folder of the run.
+    device : str
+        As in `train`; by default that of the run.
     show_progress : bool
         Whether to print what is found and done.
 
@@ -94,6 +108,8 @@ def resume(out: str | Path, *, show_progress: bool = True) -> Result:
     ------
     CheckpointError
         If the folder holds no readable last.safetensors.
+    DeviceError
+        If the run asks for a GPU and none can be used; device="cpu" then continues without.
     """
     folder = Path(out)
     if not (folder / "last.safetensors").is_file():
@@ -101,6 +117,7 @@ def resume(out: str | Path, *, show_progress: bool = True) -> Result:
     arrays, description = read_checkpoint(folder / "last.safetensors")
     saved = description["settings"]
     chosen = Settings(**saved | {"window": tuple(saved["window"]) if saved["window"] else None})
+    chosen = replace(chosen, device=device or chosen.device)
     sources = open_sources_of(chosen)
     if tuple(description["mask_values"]) != tuple(sources.train.mask_values):
         raise CheckpointError(
@@ -123,6 +140,8 @@ def open_sources_of(chosen: Settings) -> Sources:
         seed=chosen.seed,
         channels=chosen.channels or None,
         one_size=not chosen.size,
+        series=chosen.series,
+        on_bad_file=chosen.on_bad_file,
     )
 
 
@@ -154,11 +173,23 @@ def _naming(folder: Path) -> Iterator[None]:
         raise OSError(text) from error
 
 
-def _run(chosen: Settings, folder: Path, sources: Sources, saved: tuple | None, show_progress: bool) -> Result:
+def _run(
+    chosen: Settings,
+    folder: Path,
+    sources: Sources,
+    saved: tuple | None,
+    show_progress: bool,
+    start: Segmenter | None = None,
+) -> Result:
     say = print if show_progress else (lambda *text: None)
+    device, device_text = choose_device(chosen.device)
     say(sources.text)
+    if device_text != "cpu":
+        say(f"device: {device_text}")
     keep_freed_memory()
-    segmenter, trainer = _build(chosen, sources, show_progress)
+    segmenter, trainer = _build(chosen, sources, device, show_progress)
+    if start:
+        say(f"starting from {chosen.start_from}: {transfer(start.model, segmenter.model, fresh=chosen.fresh)}")
     description = segmenter.description() | {"settings": asdict(chosen), "images": len(sources.train)}
 
     def save_position(trainer: Trainer) -> None:
@@ -168,10 +199,11 @@ def _run(chosen: Settings, folder: Path, sources: Sources, saved: tuple | None, 
     def save_epoch(trainer: Trainer) -> None:
         if trainer.best_so_far():
             segmenter.save(folder / "best.safetensors", **trainer.history[-1])
-        report.write_history(folder, trainer.history)
+        write_history(folder, trainer.history)
         save_position(trainer)
 
     trainer.after_epoch = save_epoch
+    parts = {"train": sources.train, "validate": sources.validation, "test": sources.test}
     with _naming(folder):
         if saved:
             trainer.restore(*saved)
@@ -179,35 +211,42 @@ def _run(chosen: Settings, folder: Path, sources: Sources, saved: tuple | None, 
         else:
             folder.mkdir(parents=True, exist_ok=True)
             save_position(trainer)  # fails now, not after the first epoch, if the folder cannot be written
-            parts = {"train": sources.train, "validate": sources.validation, "test": sources.test}
             counts = ", ".join(f"{len(part)} to {name}" for name, part in parts.items() if part is not None)
-            say(f"{segmenter.model.parameter_count():,} parameters; images: {counts}; results go to {folder}")
-        _compile_kernels(segmenter.model, trainer.loss)
+            frozen = sum(p.size for p in segmenter.model.parameters() if not p.requires_grad)
+            frozen = f" ({frozen:,} of them frozen)" if frozen else ""
+            say(f"{segmenter.model.parameter_count():,} parameters{frozen}; images: {counts}; results go to {folder}")
+        if device == "cpu":
+            compile_kernels(segmenter.model.arguments, chosen.loss)
+        else:
+            with announce_compilation(device):  # a step that nobody keeps
+                _, trial = _build(chosen, sources, device, show_progress=False)
+                trial.step(*next(trial.loader.epoch(0)))
+                del trial
         _fit(trainer, chosen.epochs, folder, save_position)
-        best = Segmenter.load(folder / "best.safetensors")
+        best = Segmenter.load(folder / "best.safetensors").to(device)
         scored, dataset = ("test", sources.test) if sources.test is not None else ("validation", sources.validation)
-        scores = None if dataset is None else best.evaluate(dataset)
+        instances = Instances.of_data(chosen.data, "test" if scored == "test" else "train")
+        scores = None if dataset is None else best.evaluate(dataset, detailed=True, instances=instances)
         if scores is not None:
             scores.save_csv(folder / f"{scored}_scores.csv")
-            report.write_overlays(folder / "overlays.png", best, dataset, scores)
-            say(f"\nScores on the {len(dataset)} {scored} images:\n{scores.table()}")
-            for warning in report.warnings_about(scores, best.class_names):
-                say(f"look at this: {warning}")
-        title = f"UNet on {chosen.data}"
-        report.write_report(folder, title, asdict(chosen), sources.text, trainer.history, scores, scored)
-    say(f"\nIn {folder}: report.md, overlays.png, curves.png; the trained network is best.safetensors")
+            say(f"\nScores on the {len(scores)} {scored} {scores.kind}:\n{scores.table()}")
+        alerts = write_evaluation(
+            folder,
+            best,
+            dataset,
+            scores,
+            title=f"UNet on {chosen.data}",
+            scored=scored,
+            history=trainer.history,
+            settings=asdict(chosen) | {"device": device_text},
+            data=[(f"images to {name}", str(len(part))) for name, part in parts.items() if part is not None],
+            description=sources.text,
+        )
+        for alert in alerts:
+            say(f"look at this: {alert}")
+    say(f"\nIn {folder}: report.html, overlays.png, curves.png; the trained network is best.safetensors")
     say(f"Segment images with it: tinyunet predict {folder} IMAGE ...")
     return Result(best, trainer.history, scores, folder)
-
-
-def _compile_kernels(model: UNet, loss: Callable) -> None:
-    """Take a step of a copy on tiny images, so that compilation has its own line and does not slow the first epoch."""
-    from ..ops.jit import announce_compilation  # imports numba, which `tinyunet train --help` can do without
-
-    side = 2 ** (model.depth + 1)
-    with announce_compilation():
-        scores = UNet(**model.arguments)(np.zeros((2, model.arguments["in_channels"], side, side), np.float32))
-        loss(scores, np.ones((2, side, side), np.int64)).backward()
 
 
 def _fit(trainer: Trainer, epochs: int, folder: Path, save_position: Callable[[Trainer], None]) -> None:
@@ -223,7 +262,7 @@ def _fit(trainer: Trainer, epochs: int, folder: Path, save_position: Callable[[T
         raise KeyboardInterrupt(f"{text}: tinyunet train --resume {folder}") from None
 
 
-def _build(chosen: Settings, sources: Sources, show_progress: bool) -> tuple[Segmenter, Trainer]:
+def _build(chosen: Settings, sources: Sources, device: str, show_progress: bool) -> tuple[Segmenter, Trainer]:
     """Make the network and its trainer from the settings."""
     training = sources.train
     low, high = chosen.window or (None, None)
@@ -237,7 +276,9 @@ def _build(chosen: Settings, sources: Sources, show_progress: bool) -> tuple[Seg
         norm=None if chosen.norm == "none" else chosen.norm,
         dropout=chosen.dropout,
         seed=chosen.seed,
-    )
+    ).to(device)
+    if chosen.freeze:
+        freeze(model, chosen.freeze)
     segmenter = Segmenter(model, normalize, training.class_names, training.mask_values)
     augment = None
     if chosen.augment:

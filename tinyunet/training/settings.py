@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from .. import functional as F
+from ..backend import gpu_number
 from ..optim import SGD, Adam, AdamW, Constant, Cosine, Poly, Step
 
 OPTIMIZERS = {"adam": Adam, "adamw": AdamW, "sgd": partial(SGD, momentum=0.9, nesterov=True)}
@@ -14,8 +15,8 @@ SCHEDULES = {"cosine": Cosine, "poly": Poly, "step": Step, "constant": Constant}
 LOSSES = {"ce+dice": F.cross_entropy_dice, "ce": F.cross_entropy, "dice": F.dice_loss}
 
 
-def _setting(default: Any, text: str, choices=None):
-    return field(default=default, metadata={"help": text, "choices": choices})
+def _setting(default: Any, text: str, choices=None, metavar=None):
+    return field(default=default, metadata={"help": text, "choices": choices, "metavar": metavar})
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Settings:
     loss: str = _setting("ce+dice", "what is minimised: cross-entropy, soft Dice, or their sum", tuple(LOSSES))
     base_channels: int = _setting(16, "channels of the first level")
     depth: int = _setting(3, "number of poolings")
-    up: str = _setting("transposed", "how the decoder enlarges", ("transposed", "article", "nearest"))
+    up: str = _setting("transposed", "how the decoder enlarges", ("transposed", "article", "nearest", "bilinear"))
     norm: str = _setting("batch", "normalisation after each convolution", ("batch", "group", "none"))
     dropout: float = _setting(0.0, "probability of dropping a value at the two deepest levels")
     normalize: str = _setting(
@@ -59,8 +60,23 @@ class Settings:
     zoom: float = _setting(1.0, "also scale by a factor of up to this, or its inverse")
     size: int = _setting(0, "train on squares cut from the images with this side; 0 for whole images")
     channels: int = _setting(0, "read images as grey (1) or RGB (3); 0 as they are", (0, 1, 3))
+    series: int | None = _setting(None, "DICOM series to take where a folder holds several", metavar="N")
+    on_bad_file: str = _setting("stop", "what to do about files that cannot be used", ("stop", "skip"))
     validation: float = _setting(0.2, "share of the training images held out to choose the best epoch; 0 for none")
+    start_from: str = _setting(
+        "",
+        "start with the weights of this checkpoint, safetensors or .pth file, of any channels and classes; depth, "
+        "base_channels, up and norm are then those of its network",
+        metavar="FILE",
+    )
+    freeze: str = _setting(
+        "", "layers of --start-from that stay as they are, such as 'encoder*' or 'encoder1, encoder2'", metavar="NAMES"
+    )
+    fresh: str = _setting("", "layers that do not take over the weights of --start-from", metavar="NAMES")
     seed: int = _setting(0, "of weights, order, augmentation and splits; the same seed gives the same bits")
+    device: str = _setting(
+        "auto", "cpu, cuda (a GPU), cuda:1 (the second one); auto: a GPU if one can be used", metavar="DEVICE"
+    )
 
     def __post_init__(self):
         least = {"epochs": 1, "batch_size": 1, "weight_decay": 0, "warm_up": 0, "clip_norm": 0, "rotate": 0, "zoom": 1}
@@ -72,5 +88,9 @@ class Settings:
             if choices and getattr(self, f.name) not in choices:
                 allowed = ", ".join(map(str, choices))
                 raise ValueError(f"{f.name} must be one of {allowed}, got {getattr(self, f.name)!r}")
+        if self.device not in ("auto", "cpu"):
+            gpu_number(self.device)
+        if (self.freeze or self.fresh) and not self.start_from:
+            raise ValueError("freeze and fresh choose among layers that have weights already: give start_from")
         if (self.normalize == "window") != (self.window is not None):
             raise ValueError("window and normalize='window' belong together: give both or neither")

@@ -1,26 +1,36 @@
-"""The training loop: batches in, weights and history out; every step can be stopped, saved and taken up again."""
+"""The training loop: batches in, weights and history out; every step can be stopped, saved and taken up again.
+
+On a GPU nothing in a step waits for it: Python prepares the next batches while the GPU computes. Losses stay there and
+are read together, at most twice a second and at the end of the epoch. So a loss that is not finite comes to light some
+steps late; from it on, the GPU itself leaves the weights as they were.
+"""
 
 from __future__ import annotations
 
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from tqdm import tqdm
 
 from .. import functional as F
 from ..autograd import NonFiniteError, Tensor
+from ..backend import is_array, memory_of, to_device
 from ..data.loader import Loader
 from ..inference import Segmenter
 from ..metrics import Scores
 from ..optim import Optimizer, clip_gradients
 from ..settings import debug
 
+READ_EVERY = 0.5
+"""Least seconds between two readings of losses that are on a GPU."""
+
 
 class Trainer:
-    """Fit a network to batches.
+    """Fit a network to batches, on the device where the network is.
 
     Parameters
     ----------
@@ -74,6 +84,9 @@ class Trainer:
         self.epoch = self.batch = 0
         self.loss_sum, self.images_seen, self.seconds = 0.0, 0, 0.0
         self.in_step = False
+        self._unread: list[tuple] = []  # (loss, images, masks) of the last steps
+        self._last_reading = 0.0
+        self._sound = np.bool_(True)  # on a GPU: whether all losses since the last error were finite
 
     def fit(self, epochs: int) -> list[dict]:
         """Train until `epochs` epochs are complete, and return the history.
@@ -107,15 +120,16 @@ class Trainer:
         with bar:
             for images, masks in self.loader.epoch(self.epoch, first_batch=self.batch):
                 self.in_step = True
-                loss = self.step(images, masks)
-                self.loss_sum += loss * len(images)
-                self.images_seen += len(images)
+                self._unread.append((self.step(images, masks), images, masks))
                 self.batch += 1
                 self.in_step = False
                 self.seconds = time.perf_counter() - start
-                bar.set_postfix(loss=f"{self.loss_sum / self.images_seen:.4f}", refresh=False)
+                if self._reading_is_due():
+                    self._read_losses()
+                    bar.set_postfix(loss=f"{self.loss_sum / self.images_seen:.4f}", refresh=False)
                 bar.update()
                 stop()
+            self._read_losses()
             lr = self.base_lr * self.schedule(self.optimizer.steps - 1)  # of the last step, even if resumed after it
             row = {"epoch": self.epoch + 1, "loss": self.loss_sum / self.images_seen, "lr": lr}
             if self.validate:
@@ -131,7 +145,7 @@ class Trainer:
             validated = f"   validation Dice {row['dice_mean']:.4f}" if self.validate else ""
             tqdm.write(f"{title}   loss {row['loss']:.4f}{validated}   {row['seconds']:.1f} s")
 
-    def step(self, images: np.ndarray, masks: np.ndarray) -> float:
+    def step(self, images: np.ndarray, masks: np.ndarray):
         """Do one optimizer step and return the loss before it.
 
         Parameters
@@ -139,21 +153,63 @@ class Trainer:
         images : (N, C, H, W) float array
         masks : (N, H, W) int array
 
+        Returns
+        -------
+        float
+            On a GPU an array with 0 axes; to read it is to wait for the GPU. If it is NaN or infinite, neither this
+            step nor a later one changes the weights, and `fit` raises the error below when it reads it.
+
         Raises
         ------
         NonFiniteError
             If the loss is NaN or infinite; the weights are then unchanged.
+        MemoryError
+            If there is too little memory, with what to change.
         """
-        loss = self._forward(images, masks)
-        if not np.isfinite(loss.item()):
-            self._explain(images, masks, loss.item())
-        self.optimizer.zero_grad()
-        loss.backward()
-        if self.clip_norm:
-            clip_gradients(self.optimizer.parameters, self.clip_norm)
-        self.optimizer.lr = self.base_lr * self.schedule(self.optimizer.steps)
-        self.optimizer.step()
-        return loss.item()
+        with self._advising_on_memory(images):
+            loss = self._forward(images, masks)
+            if on_gpu := loss.device != "cpu":
+                self._sound = np.logical_and(np.isfinite(loss.data), to_device(self._sound, loss.device))
+            elif not np.isfinite(loss.item()):
+                self._explain(images, masks, loss.item())
+            self.optimizer.zero_grad()
+            loss.backward()
+            if self.clip_norm:
+                clip_gradients(self.optimizer.parameters, self.clip_norm)
+            self.optimizer.lr = self.base_lr * self.schedule(self.optimizer.steps)
+            self.optimizer.step(when=self._sound if on_gpu else None)
+        return loss.data if on_gpu else loss.item()
+
+    def _reading_is_due(self) -> bool:
+        on_gpu = is_array(self._unread[-1][0])
+        return not on_gpu or time.perf_counter() - self._last_reading > READ_EVERY
+
+    def _read_losses(self) -> None:
+        """Add the losses not yet read to the epoch's; at one that is not finite, go back to before it and explain."""
+        losses = to_device(np.stack([loss for loss, _, _ in self._unread]), "cpu").tolist() if self._unread else []
+        unread, self._unread = self._unread, []
+        for k, (loss, (_, images, masks)) in enumerate(zip(losses, unread, strict=True)):
+            if not np.isfinite(loss):
+                self.batch -= len(unread) - k
+                self.optimizer.steps -= len(unread) - k
+                self._sound = np.bool_(True)
+                self._explain(images, masks, loss)
+            self.loss_sum += loss * len(images)
+            self.images_seen += len(images)
+        self._last_reading = time.perf_counter()
+
+    @contextmanager
+    def _advising_on_memory(self, images) -> Iterator[None]:
+        try:
+            yield
+        except MemoryError as error:
+            device, (N, _, H, W) = self.model.device, images.shape
+            memory = memory_of(device)
+            free = f"; of {memory[1] / 2**30:.1f} GiB on {device!r} {memory[0] / 2**30:.1f} are free" if memory else ""
+            raise MemoryError(
+                f"{error}{free}. This step takes {N} images of {H} x {W} through a network with base_channels="
+                f"{self.model.arguments['base_channels']}: lower one of batch_size, size and base_channels"
+            ) from error
 
     def _forward(self, images, masks) -> Tensor:
         logits = self.model(images)
@@ -180,7 +236,8 @@ class Trainer:
         return values[-1] > max(values[:-1], default=-2.0)
 
     def state(self) -> tuple[dict[str, np.ndarray], dict]:
-        """Return arrays and JSON types from which `restore` continues bit for bit."""
+        """Return arrays and JSON types from which `restore` continues, bit for bit on a device of the same kind."""
+        self._read_losses()
         arrays = {f"model.{name}": array for name, array in self.model.state_dict().items()}
         arrays |= {f"optimizer.{name}": array for name, array in self.optimizer.state_dict().items()}
         names = ("epoch", "batch", "loss_sum", "images_seen", "seconds", "history")

@@ -1,0 +1,50 @@
+"""The `tinyunet` command: check, train, predict, evaluate, summary, convert, bench, doctor.
+
+Exit codes: 0 done, 1 it could not be done (one line says why and what to change), 2 the command line is wrong,
+130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from .. import __version__
+from ..backend import DeviceError, keep_freed_memory
+from . import apply, check, machine, networks, train
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command with `arguments` (default: those of the process) and return its exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if not options.command:
+        parser.print_help()
+        return 2
+    keep_freed_memory()
+    try:
+        return options.run(options)
+    except KeyboardInterrupt as stop:
+        print(f"\n{stop}" if stop.args else "\nstopped", file=sys.stderr)
+        return 130
+    except (ValueError, OSError, ArithmeticError, MemoryError, DeviceError) as error:
+        # What the library raises about data, settings, files and training; anything else is a bug and shows its trace.
+        if options.traceback:
+            raise
+        print(f"tinyunet: error: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tinyunet",
+        description="Segment medical images with a UNet that is readable down to its last loop.",
+        epilog="Start with:  tinyunet train         (toy tumours, about a minute)\nThen:        tinyunet train FOLDER",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"tinyunet {__version__}")
+    parser.add_argument("--traceback", action="store_true", help="on an error, show where in the code it arose")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for module in (check, train, apply, networks, machine):
+        module.add(commands)
+    return parser

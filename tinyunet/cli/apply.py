@@ -1,0 +1,275 @@
+"""`tinyunet predict` and `tinyunet evaluate`: a trained network on images, without and with masks."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from .common import add_out
+
+
+def add(commands) -> None:
+    """Add the commands to the parser."""
+    predict = commands.add_parser("predict", help="segment images with a trained network")
+    predict.description = (
+        "Write two files per image: labels/NAME holds the mask values of the training masks, as a PNG (it may look "
+        "black in a viewer if those are small) or, for a volume, in the scan's own format and place in space; "
+        "views/NAME.png is the image with the classes tinted, for looking at."
+    )
+    predict.set_defaults(run=_predict)
+    predict.add_argument("model", help="checkpoint, or the folder of a run")
+    predict.add_argument("images", nargs="+", help="image files, or folders of them")
+    add_out(predict, "predictions")
+    _add_how(predict)
+    predict.add_argument("--series", type=int, metavar="N", help="DICOM series to take where a folder holds several")
+    predict.add_argument(
+        "--probabilities", action="store_true", help="also write probabilities/NAME.npy, (classes, H, W)"
+    )
+    predict.add_argument(
+        "--uncertainty",
+        action="store_true",
+        help="also write uncertainty/NAME.npy, (2, H, W): how undecided the network is (entropy) and, with --tta or "
+        "--passes, how much its looks disagree (mutual information), and a picture of both",
+    )
+
+    evaluate = commands.add_parser("evaluate", help="score a trained network on images with masks")
+    evaluate.description = (
+        "Print Dice, IoU, precision, recall, surface Dice, HD95 and objects per class; write them per image, with "
+        "overlays and a report. A folder instances/ beside masks/, one value per object, tells touching objects apart."
+    )
+    evaluate.set_defaults(run=_evaluate)
+    evaluate.add_argument("model", help="checkpoint, or the folder of a run")
+    evaluate.add_argument("data", help="folder with images/ and masks/, or with test/ that holds them")
+    evaluate.add_argument("--split", choices=("train", "test"), help="which part of a divided folder (default: test)")
+    evaluate.add_argument(
+        "--empty",
+        choices=("skip", "one", "zero"),
+        default="skip",
+        help="what the score of a class that is neither there nor predicted counts as (default: skip)",
+    )
+    evaluate.add_argument(
+        "--tolerance",
+        type=float,
+        default=1.0,
+        metavar="MM",
+        help="distance within which a boundary counts as right in surface Dice, in mm, or in pixels where the spacing "
+        "is not known (default: 1)",
+    )
+    add_out(evaluate, "evaluation")
+    _add_how(evaluate)
+
+
+def _add_how(parser: argparse.ArgumentParser) -> None:
+    """Add the options of how images are looked at."""
+    group = parser.add_argument_group("how images are looked at")
+    group.add_argument(
+        "--tile",
+        type=int,
+        metavar="N",
+        help="cut images into tiles of N x N pixels, which takes less memory; 0 is the whole image (default: whole "
+        "where memory allows). Tiles overlap by as much as the network looks around, so that the result is that of the "
+        "whole image; where N is too small for it, they overlap by half and are blended",
+    )
+    group.add_argument("--overlap", type=int, metavar="N", help="by how many pixels tiles overlap at least")
+    group.add_argument(
+        "--tta", type=int, choices=(4, 8), default=1, help="average over 4 mirror images, or 8 with quarter turns"
+    )
+    group.add_argument(
+        "--passes", type=int, default=0, metavar="N", help="average over N passes with dropout (default: 0, without)"
+    )
+    group.add_argument("--largest", action="store_true", help="keep of every class only the largest object")
+    group.add_argument(
+        "--smallest", type=int, default=0, metavar="N", help="keep only objects of at least N pixels (default: all)"
+    )
+
+
+def _how(options: argparse.Namespace) -> tuple[dict, dict]:
+    """Return what was asked for, as options of `Segmenter.probabilities` and of `tidy`."""
+    unlike = {"tile": None, "overlap": None, "tta": 1, "passes": 0}, {"largest": False, "smallest": 0}
+    return tuple({k: v for k in usual if (v := getattr(options, k)) != usual[k]} for usual in unlike)
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from ..data.cases import find_cases
+    from ..data.rows import open_rows
+    from ..data.sample import DataError
+    from ..inference import Segmenter, large, tidy, tiles
+
+    segmenter = Segmenter.load(options.model)
+    look, keep = _how(options)
+    tidy(np.zeros((1, 1), np.int64), **keep)  # finds wrong options before any work is done
+    channels = segmenter.model.arguments["in_channels"]
+    cases = find_cases(options.images, channels)
+    segmenter.compile_kernels(**look)
+    out = Path(options.out)
+    kinds = ["labels", "views", *(kind for kind in ("probabilities", "uncertainty") if getattr(options, kind))]
+    for kind in kinds:
+        (out / kind).mkdir(parents=True, exist_ok=True)
+    failed, classes = 0, []  # those of every image
+
+    def scans():
+        """Yield what fits into memory; see to the rest."""
+        nonlocal failed
+        for case in tqdm(cases, unit="image", disable=None):
+            try:
+                if len(case.images) == 1:
+                    with open_rows(case.images[0], channels) as rows:
+                        if rows and rows.height * rows.width > large.LARGE:
+                            classes.append(_predict_large(segmenter, case, rows, options, look, keep))
+                            continue
+                yield case, case.read(channels, options.series)
+            except DataError as error:  # one bad file should not cost the others
+                tqdm.write(f"tinyunet: error: {error}", file=sys.stderr)
+                failed += 1
+
+    for batch in _alike(scans()):
+        images = np.concatenate([scan.pixels.swapaxes(0, 1) for _, scan in batch])  # (N, C, H, W), slice by slice
+        examined = segmenter.examine(images, **look) if options.uncertainty else None
+        p = examined.probabilities if examined else segmenter.probabilities(images, **look)
+        slices = len(images) // len(batch)
+        for i, (case, scan) in enumerate(batch):
+            part = slice(i * slices, (i + 1) * slices)
+            labels = tidy(p[part].argmax(axis=1), **keep)
+            classes.append(set(np.unique(labels)))
+            prediction = examined and type(examined)(*(a[part] for a in examined))
+            _write_case(options, segmenter, case, scan, labels, p[part], prediction)
+    done = len(cases) - failed
+    pairs = zip(segmenter.mask_values, segmenter.class_names, strict=True)
+    print(
+        f"{done} of {len(cases)} images segmented; {out / 'labels'} holds the values "
+        f"{', '.join(f'{value} ({name})' for value, name in pairs)}; look at {out / 'views'}"
+    )
+    one_class = sum(len(found) == 1 for found in classes)
+    if one_class:
+        print(f"look at this: {one_class} of {done} images were given a single class everywhere")
+    if options.tile and (text := tiles.caveat(segmenter.model, options.tile, options.overlap)):
+        print(f"look at this: {text}")
+    return 1 if failed else 0
+
+
+def _alike(scans):
+    """Group images that follow one another and have one size: small ones are faster together."""
+    from ..inference.segmenter import TOGETHER
+
+    batch = []
+    for case, scan in scans:
+        shape = scan.pixels.shape
+        if batch and (shape != batch[0][1].pixels.shape or (len(batch) + 1) * np.prod(shape[1:]) > TOGETHER):
+            yield batch
+            batch = []
+        batch.append((case, scan))
+    if batch:
+        yield batch
+
+
+def _write_case(options, segmenter, case, scan, labels, p, examined) -> None:
+    """Write the results of one case: labels (D, H, W), probabilities (D, classes, H, W), `Prediction` of as many."""
+    from .. import plot
+    from ..data.write import labels_suffix, write_array, write_labels, write_picture
+
+    out, name = Path(options.out), case.name
+    suffix = labels_suffix(case.images[0], len(labels))
+    write_labels(out / "labels" / f"{name}{suffix}", labels, segmenter.mask_values, scan.geometry)
+    k = int((labels > 0).sum(axis=(1, 2)).argmax())  # the slice that shows most
+    image = scan.pixels[:, k]
+    write_picture(out / "views" / f"{name}.png", plot.paint(image, labels[k]))
+    if options.probabilities:
+        write_array(out / "probabilities" / f"{name}.npy", p[0] if len(p) == 1 else p.swapaxes(0, 1))
+    if examined:
+        maps = np.stack(examined[1:])  # (2, D, H, W)
+        write_array(out / "uncertainty" / f"{name}.npy", maps[:, 0] if len(p) == 1 else maps)
+        figure = plot.uncertainty(image, labels[k], type(examined)(*(a[k] for a in examined)))
+        plot.save_figure(figure, out / "uncertainty" / f"{name}.png")
+
+
+def _predict_large(segmenter, case, rows, options, look, keep) -> set[int]:
+    """Segment a large image by rows; return the classes that were found."""
+    from tqdm import tqdm
+
+    from .. import plot
+    from ..data.sample import DataError
+    from ..data.write import labels_suffix, write_picture
+    from ..inference.large import segment_rows
+
+    if keep:
+        raise DataError(
+            f"{rows.path}: is too large ({rows.height} x {rows.width}) to look for objects in it, as --largest and "
+            "--smallest do; leave them out"
+        )
+    out, name = Path(options.out), case.name
+    overview = segment_rows(
+        segmenter,
+        rows,
+        out / "labels" / f"{name}{labels_suffix(rows.path, 1)}",
+        probabilities=out / "probabilities" / f"{name}.npy" if options.probabilities else None,
+        uncertainty=out / "uncertainty" / f"{name}.npy" if options.uncertainty else None,
+        progress=lambda tops: tqdm(tops, desc=name, unit="row of tiles", leave=False, disable=None),
+        **look,
+    )
+    write_picture(out / "views" / f"{name}.png", plot.paint(overview.image, overview.labels))
+    if overview.prediction:
+        figure = plot.uncertainty(overview.image, overview.labels, overview.prediction)
+        plot.save_figure(figure, out / "uncertainty" / f"{name}.png")
+    return overview.found
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from ..data import ImageFolder
+    from ..data.instances import Instances
+    from ..files import write_whole
+    from ..inference import Segmenter, tidy
+    from ..report import facts_of_run, write_evaluation
+
+    segmenter = Segmenter.load(options.model)
+    look, keep = _how(options)
+    tidy(np.zeros((1, 1), np.int64), **keep)
+    root, model, out = Path(options.data), Path(options.model), Path(options.out)
+    run = model if model.is_dir() else model.parent
+    split = options.split or ("test" if (root / "test").is_dir() else None)
+    channels = segmenter.model.arguments["in_channels"]
+    dataset = ImageFolder(root, split, mask_values=segmenter.mask_values, channels=channels)
+    print(dataset.describe())
+    segmenter.compile_kernels(**look)
+    instances = Instances.of_data(root, split)
+    scores = segmenter.evaluate(
+        dataset,
+        empty=options.empty,
+        detailed=True,
+        tolerance=options.tolerance,
+        instances=instances,
+        **look,
+        **keep,
+    )
+    print(scores.table())
+    out.mkdir(parents=True, exist_ok=True)
+    scores.save_csv(out / "scores.csv")
+    write_whole(out / "scores.json", json.dumps(scores.to_dict(), indent=1))
+    part = ["--split", split] if split else []
+    for name, value in {**look, **keep}.items():
+        part += [f"--{name}"] if value is True else [f"--{name}", str(value)]
+    alerts = write_evaluation(
+        out,
+        segmenter,
+        dataset,
+        scores,
+        title=f"{model} on {root}{f' ({split})' if split else ''}",
+        scored="training" if split == "train" else "test",
+        run=run,
+        predict=lambda image: segmenter.predict(image, **look),
+        finish=lambda labels: tidy(labels, **keep),
+        how={**look, **keep},
+        description=dataset.describe(),
+        command=shlex.join(["tinyunet", "evaluate", str(model), str(root), *part]),
+        **facts_of_run(run),
+    )
+    for alert in alerts:
+        print(f"look at this: {alert}")
+    print(f"In {out}: report.html, overlays.png, scores.csv, scores.json")
+    return 0

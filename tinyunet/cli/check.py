@@ -1,0 +1,54 @@
+"""`tinyunet check`: what is wrong with a folder of images and masks, before hours are spent on it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from .common import add_out
+
+
+def add(commands) -> None:
+    """Add the command to the parser."""
+    check = commands.add_parser("check", help="examine a folder of images and masks before training")
+    check.description = (
+        "Look for what spoils training or falsifies a score: files that do not pair or cannot be read, mask values "
+        "that are no classes, copies, patients on both sides, and more; say what mends it, and draw a contact sheet. "
+        "The exit code is 1 if something must be mended first. Nothing in the folder is changed."
+    )
+    check.set_defaults(run=_run)
+    check.add_argument("data", metavar="DIR", help="folder with images/ and masks/, or with train/ and test/")
+    add_out(check, "check")
+    check.add_argument("--json", metavar="FILE", help="also write the findings, with all files, as JSON")
+    for name, text in (
+        ("size", "squares that you will train on"),
+        ("channels", "1 or 3: as what you will read the images"),
+        ("series", "DICOM series to take where a folder holds several"),
+    ):
+        check.add_argument(f"--{name}", type=int, metavar="N", help=text)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from .. import plot
+    from ..checkup import examine
+    from ..checkup.sheet import contact_sheet
+    from ..files import write_whole
+
+    for name, lowest in (("size", 1), ("channels", 1)):
+        value = getattr(options, name)
+        if value is not None and value < lowest:
+            raise ValueError(f"--{name} must be at least {lowest}, got {value}")
+    found = examine(
+        options.data, size=options.size or 0, channels=options.channels, series=options.series, show_progress=True
+    )
+    print(found.page())
+    if options.json:
+        write_whole(options.json, json.dumps(found.to_dict(), indent=1))
+        print(f"All files of all findings: {options.json}")
+    if found.cases:
+        out = Path(options.out)
+        out.mkdir(parents=True, exist_ok=True)
+        plot.save_figure(contact_sheet(found), out / "contact_sheet.png")
+        print(f"Look at {out / 'contact_sheet.png'}")
+    return 1 if found.count("error") else 0
