@@ -8,7 +8,7 @@ from .backend import keep_freed_memory
 from .gradcheck import GradientError, check_adjoint, check_gradients
 from .nn import Module, Parameter, UNet
 from .ops.shapes import ShapeError
-from .settings import debug, no_grad, use_kernels
+from .settings import debug, matmul_precision, no_grad, use_kernels
 
 __version__ = "0.1.0"
 
@@ -28,6 +28,7 @@ __all__ = [
     "functional",
     "keep_freed_memory",
     "load",
+    "matmul_precision",
     "no_grad",
     "resume",
     "train",

@@ -61,10 +61,10 @@ def matmul_precision(precision: Precision):
     Parameters
     ----------
     precision : "float32" or "tf32"
-        "float32" multiplies float32 numbers, which PyTorch calls "highest". "tf32" rounds both factors to 11 significant
-        bits (PyTorch's "high") and uses tensor cores: much faster, with errors of about 3e-4 of a result's typical size
-        instead of 3e-7. Sums stay float32. It needs an NVIDIA GPU of compute capability 8.0 (A100, RTX 30) or newer,
-        and changes nothing else: neither float64, nor what runs on a CPU.
+        "float32" multiplies float32 numbers, which PyTorch calls "highest". "tf32" rounds both factors to 11
+        significant bits (PyTorch's "high") and uses tensor cores: faster, with errors of about 3e-4 of the largest
+        result instead of 3e-7. Sums stay float32. It needs an NVIDIA GPU of compute capability 8.0 (A100, RTX 30) or
+        newer, and changes nothing else: neither float64, nor what runs on a CPU.
 
     Raises
     ------

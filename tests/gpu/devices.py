@@ -16,7 +16,7 @@ from . import runner, standin
 TIERS = {
     "T0": ("test_errors.py", "test_driver.py", "test_cupy.py"),
     "T1": ("test_nvrtc.py",),
-    "T2": ("test_many_blocks.py", "test_mutants.py"),
+    "T2": ("test_many_blocks.py", "test_conv2d_fast.py", "test_mutants.py"),
     "T3": ("test_training.py", "test_runs.py", "test_verify.py"),
 }
 

@@ -1,9 +1,10 @@
 """T4: times the fast convolutions and whole networks on a GPU, beside PyTorch where it is installed.
 
-    python -m tests.gpu.verify --speed         # under 8 minutes on an H100; writes docs/gpu_speed.json, prints the table
+    python -m tests.gpu.verify --speed    # meant for under 8 minutes on an H100; writes docs/gpu_speed.json
 
-Both libraries run at equal precision, float32 (PyTorch's TF32 is switched off) and TF32. Each number is the median of
-rounds in which the sides alternate, by CUDA events; what is timed is validated first, layers against float64.
+Both libraries run at equal precision, float32 (PyTorch's TF32 is off) and TF32. Each number is the median of
+rounds in which the sides alternate, by CUDA events. What is timed is validated first, where PyTorch is there to compute
+layers in float64.
 """
 
 from __future__ import annotations
@@ -126,12 +127,12 @@ def time_network(cupy, torch, base: int, precision: str) -> list[dict]:
             if torch:
                 torch.cuda.empty_cache()
                 torch.cuda.reset_peak_memory_stats()
-            before = pool.total_bytes()
+            before = torch.cuda.memory_reserved() if torch and name != OURS else pool.total_bytes()
             sides[name] = networks.side(task, name, case, torch, "cuda")
             result = sides[name]()[0]
             first[name] = (result.numpy() if name == OURS else result.detach().cpu().numpy()).astype(float)
-            held = pool.total_bytes() - before if name == OURS else torch.cuda.max_memory_reserved()
-            memory[name] = held / 2**20
+            most = pool.total_bytes() if name == OURS else torch.cuda.max_memory_reserved()
+            memory[name] = (most - before) / 2**20
         for name in list(first)[1:]:
             validated(f"{task}, base {base}", first[OURS], first[name], 10 * LARGEST_ERROR[precision])
         ms = milliseconds(cupy, sides)
@@ -148,9 +149,9 @@ def measure(cupy, torch) -> list[dict]:
             torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
         with matmul_precision(precision):
             for base in BASES:
-                for part in (*(lambda a=layer: time_layer(cupy, torch, a, precision) for layer in layers(base)),
-                             lambda b=base: time_network(cupy, torch, b, precision)):  # fmt: skip
-                    new = part()
+                for layer in (*layers(base), None):
+                    timed = (time_layer, layer) if layer else (time_network, base)
+                    new = timed[0](cupy, torch, timed[1], precision)
                     print(*map(line, new), sep="\n", flush=True)
                     rows += new
     return rows

@@ -1,4 +1,4 @@
-"""T2: the fast convolutions of the GPU: who is chosen, odd sizes, both precisions, views, the same bits, planted bugs."""
+"""T2: the fast convolutions of the GPU: who is chosen, odd sizes, both precisions, views, planted bugs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from .runner import KernelError
 
 ROUNDING = {"float32": 1e-6, "tf32": 1e-3}  # largest error, in units of the largest result
 
-# N, C, H, W, O, kernel, stride, padding. Tiles are 16 columns wide and 16, 32 or 64 rows high, for blocks of 64, 32 and 16
-# output channels; those of the weights' gradient are 4 rows high and 16 or 64 columns wide.
+# N, C, H, W, O, kernel, stride, padding. Tiles are 16 columns wide and 16, 32 or 64 rows high, for blocks of 64, 32 and
+# 16 output channels; those of the weights' gradient are 4 rows high and 16 or 64 columns wide.
 SIZES = {
     "one pixel": (1, 1, 1, 1, 1, (3, 3), 1, 1),
     "less than a tile": (3, 5, 13, 7, 6, (3, 3), 1, 1),
@@ -161,7 +161,7 @@ def test_nan_reaches_what_it_must_and_no_other_image(gpu, precision):
 
 @pytest.mark.parametrize("precision", ROUNDING)
 def test_a_step_of_a_unet_uses_the_fast_kernels(gpu, precision):
-    """Equal to the plain kernels, and none of those runs, in a network whose convolutions are 3 x 3, 2 x 2 and 1 x 1."""
+    """With the gradients of the plain kernels, and without these; its convolutions are 3 x 3, 2 x 2 and 1 x 1."""
     images = np.random.default_rng(0).standard_normal((2, 1, 16, 16)).astype(np.float32)
     found = {}
     for kernels in ("plain", "auto"):
@@ -214,7 +214,8 @@ MUTANTS = {
         "[o0 + 16 * m + r + k % 2 * 8]", "[o0 + 16 * m + r + k / 2 * 8]", LESS, "tf32", NUMBERS),
     "columns of matrix D exchanged": (
         "k / 4 % 2 * 8 + 2 * s + k % 2; }", "k / 4 % 2 * 8 + s + k % 2 * 4; }", LESS, "tf32", NUMBERS),
-    "factor not rounded": ("!inside ? 0 : TF32 ? to_tf32(value[l])", "!inside ? 0 : TF32 ? value[l]", LESS, "tf32", ROUNDED),
+    "factor not rounded": (
+        "!inside ? 0 : TF32 ? to_tf32(value[l])", "!inside ? 0 : TF32 ? value[l]", LESS, "tf32", ROUNDED),
     "weight not rounded": ("tf32 ? to_tf32(value) : value", "value", LESS, "tf32", ROUNDED),
     "half of a warp skips a product": (
         "for (int c = 0; c < block.CHANNELS; c += 8)", "for (int c = 0; c < (r < 4 ? 8 : 0); c += 8)", LESS, "tf32",
