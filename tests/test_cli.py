@@ -70,7 +70,7 @@ def test_without_arguments_it_says_how_to_begin(command):
     assert code == 2 and "tinyunet train FOLDER" in said and all(word in said for word in ("predict", "evaluate"))
 
 
-@pytest.mark.parametrize("name", ["train", "predict", "evaluate", "summary", "convert", "bench", "doctor"])
+@pytest.mark.parametrize("name", ["train", "predict", "evaluate", "summary", "convert", "bench", "doctor", "check"])
 def test_help(command, name):
     code, said, _ = command(name, "--help")
     assert code == 0 and said.startswith(f"usage: tinyunet {name}")
