@@ -18,7 +18,7 @@ import pytest
 import tinyunet
 from tinyunet import Tensor, use_kernels
 from tinyunet.cli import main
-from tinyunet.data import Normalize
+from tinyunet.data import ImageFolder, Normalize
 from tinyunet.data.image_file import read_image, read_mask
 from tinyunet.data.sample import DataError
 from tinyunet.inference import Segmenter
@@ -123,6 +123,45 @@ def test_predict_writes_the_values_of_the_training_masks(command, trained, tmp_p
     assert found == set(VALUES)
 
 
+def test_predict_writes_how_uncertain_it_is(command, trained, tmp_path):
+    images, options = trained / "data" / "images", ("--tta", 8, "--tile", 64, "--smallest", 3)
+    code, said, complained = command("predict", trained / "run", images, "--uncertainty", *options)
+    assert (code, complained) == (0, "") and "6 of 6 images" in said
+    segmenter, image = Segmenter.load(trained / "run"), read_image(images / "s3.png")
+    maps = np.load(tmp_path / "predictions" / "uncertainty" / "s3.npy")
+    assert np.array_equal(maps, np.stack(segmenter.examine(image, tta=8)[1:])) and maps[1].max() > 0
+    labels = segmenter.predict(image, tta=8, smallest=3)
+    assert np.array_equal(read_mask(tmp_path / "predictions" / "labels" / "s3.png"), np.array(VALUES)[labels])
+    assert read_image(tmp_path / "predictions" / "uncertainty" / "s3.png").std() > 5
+
+
+def test_predict_says_when_tiles_are_not_exact(command, trained):
+    images = trained / "data" / "images"
+    assert "give a similar result" in command("predict", trained / "run", images, "--tile", 8)[1]
+    assert "give a similar result" not in command("predict", trained / "run", images, "--tile", 64)[1]
+
+
+def test_predict_works_by_rows_on_large_images(command, trained, tmp_path, monkeypatch):
+    save(tmp_path / "new" / "large.png", scene(5, 150, 70, 3)[0])
+    save(tmp_path / "new" / "small.png", scene(6, 30, 40, 3)[0])
+    command("predict", trained / "run", "new", "--out", "whole", "--probabilities", "--uncertainty", "--tta", 4)
+    monkeypatch.setattr("tinyunet.inference.large.LARGE", 5000)
+    options = ("--probabilities", "--uncertainty", "--tta", 4, "--tile", 64)
+    code, said, complained = command("predict", trained / "run", "new", "--out", "rows", *options)
+    assert (code, complained) == (0, "") and "2 of 2 images" in said
+    for kind in ("labels", "views", "probabilities", "uncertainty"):
+        assert os.listdir(tmp_path / "rows" / kind) == os.listdir(tmp_path / "whole" / kind)
+    for kind in ("probabilities", "uncertainty"):
+        a, b = (np.load(tmp_path / out / kind / "large.npy") for out in ("rows", "whole"))
+        np.testing.assert_allclose(a, b, atol=1e-5)
+    for kind in ("labels", "views"):
+        a, b = (read_image(tmp_path / out / kind / "large.png") for out in ("rows", "whole"))
+        assert a.shape == b.shape and (a != b).mean() < 1e-3
+    code, _, complained = command("predict", trained / "run", "new", "--out", "third", "--largest")
+    assert code == 1 and "large.png: is too large (150 x 70) to look for objects" in complained
+    assert os.listdir(tmp_path / "third" / "labels") == ["small.png"]
+
+
 def test_predict_takes_any_size_colour_and_the_last_checkpoint(command, trained, tmp_path):
     save(tmp_path / "odd.png", scene(1, 37, 21)[0])
     save(tmp_path / "colour.png", np.stack([scene(2, 9, 50)[0]] * 3, axis=-1))
@@ -144,6 +183,20 @@ def test_evaluate_writes_scores(command, trained, tmp_path, empty):
     scores = json.loads((tmp_path / "evaluation" / "scores.json").read_text())
     assert scores["empty"] == empty and len(scores["dice"]["mean"]) == 3
     assert read_image(tmp_path / "evaluation" / "overlays.png").std() > 5
+
+
+def test_evaluate_takes_the_options_of_predict(command, trained, tmp_path):
+    run = shutil.copytree(trained / "run", tmp_path / "run")
+    code, _, _ = command("evaluate", run, trained / "data", "--tta", 4, "--largest", "--tile", 48)
+    assert code == 0
+    use = json.loads((run / "test_uses.json").read_text())["uses"][-1]
+    assert use["how"] == {"tta": 4, "largest": True, "tile": 48}
+    assert "--tile 48 --tta 4 --largest" in (tmp_path / "evaluation" / "report.html").read_text()
+    scores = json.loads((tmp_path / "evaluation" / "scores.json").read_text())
+    found = Segmenter.load(run).evaluate(
+        ImageFolder(trained / "data", mask_values=VALUES), tta=4, largest=True, tile=48
+    )
+    assert scores["dice"]["mean"] == pytest.approx(found.to_dict()["dice"]["mean"], nan_ok=True)
 
 
 def test_evaluate_writes_a_report_and_counts_objects(command, trained, tmp_path):
@@ -213,6 +266,15 @@ WRONG = {
     "one name twice": (["predict", "RUN", "DATA/images/s0.png", "DATA/masks/s0.png"], 1, "written to one name"),
     "no such model": (["predict", "nowhere", "DATA/images"], 1, "there is no checkpoint nowhere"),
     "an image as model": (["predict", "DATA/images/s0.png", "DATA/images"], 1, "damaged or no safetensors file"),
+    "tile below 0": (["evaluate", "RUN", "DATA", "--tile", "-1"], 1, "tile must be a number of pixels"),
+    "too much overlap": (
+        ["predict", "RUN", "DATA/images", "--tile", "8", "--overlap", "8"],
+        1,
+        "overlap must be from 0",
+    ),
+    "three looks": (["predict", "RUN", "DATA/images", "--tta", "3"], 2, "--tta: invalid choice: 3"),
+    "no dropout": (["evaluate", "RUN", "DATA", "--passes", "3"], 1, "a network that was trained with dropout"),
+    "smallest below 0": (["predict", "RUN", "DATA/images", "--smallest", "-1"], 1, "smallest must be a number of pix"),
     "no such data": (["evaluate", "RUN", "nowhere"], 1, "nowhere: there is no such folder"),
     "no such part": (["evaluate", "RUN", "DATA", "--split", "test"], 1, "no folder images and no folder masks"),
     "size 0": (["summary", "--size", "0"], 1, "--size takes one or two positive numbers"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tinyunet.files import write_whole
+from tinyunet.files import write_whole, writing_whole
 
 
 @pytest.mark.parametrize("content", ["grün\n", b"\x00\xff"])
@@ -53,3 +53,18 @@ def test_a_full_device(tmp_path):
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         write_whole(tmp_path / "nowhere" / "file", "text")
+
+
+def test_a_file_written_piece_by_piece_appears_at_the_end_or_not_at_all(tmp_path):
+    path = tmp_path / "file"
+    with writing_whole(path) as file:
+        file.write(b"one ")
+        assert not path.exists()
+        file.write(b"two")
+    assert path.read_bytes() == b"one two"
+    for error, name in ((KeyboardInterrupt(), None), (OSError(errno.EIO, "broken", "source"), "source")):
+        with pytest.raises(type(error)) as caught, writing_whole(path) as file:
+            file.write(b"half")
+            raise error
+        assert getattr(caught.value, "filename", None) == name  # that of the file that failed, not of this one
+        assert path.read_bytes() == b"one two" and os.listdir(tmp_path) == ["file"]

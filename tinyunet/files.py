@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_whole(path: str | Path, content: bytes | str) -> None:
@@ -22,18 +25,29 @@ def write_whole(path: str | Path, content: bytes | str) -> None:
     OSError
         If the folder cannot be written or the disk is full; a file that was at `path` is then still there, unharmed.
     """
+    with writing_whole(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def writing_whole(path: str | Path) -> Iterator[BinaryIO]:
+    """Give a file to write piece by piece; it appears at `path` when the block ends, or not at all if it raises.
+
+    Parameters and errors as in `write_whole`.
+    """
     path = Path(path)
-    data = content.encode() if isinstance(content, str) else content
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner can read
         os.replace(temporary, path)
     except OSError as error:
         os.unlink(temporary)
+        if error.filename not in (None, temporary):  # of another file that was read or written in the block
+            raise
         raise OSError(error.errno, error.strerror, str(path)) from error  # the error of a write names no file
     except BaseException:
         os.unlink(temporary)

@@ -7,10 +7,14 @@ import json
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .common import add_out
+from .common import add_device, add_out
+
+if TYPE_CHECKING:
+    from ..inference import Segmenter
 
 
 def add(commands) -> None:
@@ -24,6 +28,7 @@ def add(commands) -> None:
     predict.set_defaults(run=_predict)
     predict.add_argument("model", help="checkpoint, or the folder of a run")
     predict.add_argument("images", nargs="+", help="image files, or folders of them")
+    add_device(predict)
     add_out(predict, "predictions")
     _add_how(predict)
     predict.add_argument("--series", type=int, metavar="N", help="DICOM series to take where a folder holds several")
@@ -60,6 +65,7 @@ def add(commands) -> None:
         help="distance within which a boundary counts as right in surface Dice, in mm, or in pixels where the spacing "
         "is not known (default: 1)",
     )
+    add_device(evaluate)
     add_out(evaluate, "evaluation")
     _add_how(evaluate)
 
@@ -94,15 +100,27 @@ def _how(options: argparse.Namespace) -> tuple[dict, dict]:
     return tuple({k: v for k in usual if (v := getattr(options, k)) != usual[k]} for usual in unlike)
 
 
+def _load(options: argparse.Namespace) -> Segmenter:
+    """Load the network onto the device asked for, and name it if it is a GPU."""
+    from ..backend import choose_device
+    from ..inference import Segmenter
+
+    device, text = choose_device(options.device)
+    segmenter = Segmenter.load(options.model).to(device)
+    if text != "cpu":
+        print(f"device: {text}")
+    return segmenter
+
+
 def _predict(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from ..data.cases import find_cases
     from ..data.rows import open_rows
     from ..data.sample import DataError
-    from ..inference import Segmenter, large, tidy, tiles
+    from ..inference import large, tidy, tiles
 
-    segmenter = Segmenter.load(options.model)
+    segmenter = _load(options)
     look, keep = _how(options)
     tidy(np.zeros((1, 1), np.int64), **keep)  # finds wrong options before any work is done
     channels = segmenter.model.arguments["in_channels"]
@@ -224,10 +242,10 @@ def _evaluate(options: argparse.Namespace) -> int:
     from ..data import ImageFolder
     from ..data.instances import Instances
     from ..files import write_whole
-    from ..inference import Segmenter, tidy
+    from ..inference import tidy
     from ..report import facts_of_run, write_evaluation
 
-    segmenter = Segmenter.load(options.model)
+    segmenter = _load(options)
     look, keep = _how(options)
     tidy(np.zeros((1, 1), np.int64), **keep)
     root, model, out = Path(options.data), Path(options.model), Path(options.out)

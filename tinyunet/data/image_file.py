@@ -65,16 +65,20 @@ def read_scan(path: str | Path, channels: int | None = None, series: int | None 
         more memory than `tinyunet.data.guard.MAX_BYTES`, or has a number of channels that cannot be converted.
     """
     scan = _read(path, series, indices=False)
-    pixels = scan.pixels
+    return scan._replace(pixels=to_channels(path, scan.pixels, channels))
+
+
+def to_channels(path: str | Path, pixels: np.ndarray, channels: int | None) -> np.ndarray:
+    """Check pixels (C, D, H, W) and convert them as `read_scan` does, whose errors it raises."""
     if pixels.dtype.itemsize > 4:
         pixels = pixels.astype(np.float32)
     _check_finite(path, pixels)
     if channels is None or channels == len(pixels):
-        return scan._replace(pixels=pixels)
+        return pixels
     if len(pixels) == 1 and channels == 3:
-        return scan._replace(pixels=np.repeat(pixels, 3, axis=0))
+        return np.repeat(pixels, 3, axis=0)
     if len(pixels) == 3 and channels == 1:
-        return scan._replace(pixels=np.tensordot(_LUMA, pixels.astype(np.float32), 1)[None])
+        return np.tensordot(_LUMA, pixels.astype(np.float32), 1)[None]
     raise DataError(f"{path}: has {len(pixels)} channels, expected {channels}")
 
 
@@ -162,7 +166,7 @@ def _read(path: str | Path, series: int | None, indices: bool) -> Scan:
     size = guard.file_size(path)
     if suffix in ARRAYS:
         return Scan(_read_array(Path(path), suffix, size))
-    with _opened(path) as image:
+    with opened(path) as image:
         return Scan(_read_pages(path, image, size, indices))
 
 
@@ -170,7 +174,7 @@ def _read(path: str | Path, series: int | None, indices: bool) -> Scan:
 
 
 @contextmanager
-def _opened(path: str | Path) -> Iterator[Image.Image]:
+def opened(path: str | Path) -> Iterator[Image.Image]:
     """Open by content with one of four decoders; Pillow's own `open` would also try Ghostscript and forty others.
 
     It would also refuse images above 179 million pixels; here `guard.check_memory` decides.
@@ -207,7 +211,7 @@ def _read_pages(path: str | Path, image: Image.Image, size: int, indices: bool) 
         with guard.decoding(path):
             if page:
                 image.seek(page)
-            _check_mode(path, image)
+            check_mode(path, image)
             first = first or (image.mode, image.size)
             if (image.mode, image.size) != first:
                 raise DataError(
@@ -215,14 +219,14 @@ def _read_pages(path: str | Path, image: Image.Image, size: int, indices: bool) 
                     "height); a stack needs pages of one kind and size. Is it a pyramid? Save its largest page alone."
                 )
             guard.check_memory(path, pages * math.prod(image.size) * _BYTES.get(image.mode, 1), size)
-            plane = _pixels(image, indices)
+            plane = decoded(image, indices)
             if array is None:
                 array = np.empty((pages, *plane.shape), plane.dtype)
             array[page] = plane
     return np.ascontiguousarray(np.moveaxis(array, 3, 0)) if array.ndim == 4 else array[None]
 
 
-def _pixels(image: Image.Image, indices: bool) -> np.ndarray:
+def decoded(image: Image.Image, indices: bool) -> np.ndarray:
     """(H, W) or (H, W, 3) array of a page; `indices` keeps those of a palette."""
     kinds = {"1": "L", "LA": "L", "RGBA": "RGB"} | ({"PA": "P"} if indices else {"P": "RGB", "PA": "RGB"})
     bits, sample_format = (getattr(image, "tag_v2", {}).get(tag, (1,)) for tag in (258, 339))
@@ -234,7 +238,8 @@ def _pixels(image: Image.Image, indices: bool) -> np.ndarray:
     return array.astype(array.dtype.newbyteorder("="))
 
 
-def _check_mode(path: str | Path, image: Image.Image) -> None:
+def check_mode(path: str | Path, image: Image.Image) -> None:
+    """Raise a DataError unless the pixels of an opened image can be taken as they are."""
     if image.mode not in _CHANNELS:
         raise DataError(
             f"{path}: pixels of Pillow mode {image.mode} are not supported; expected grey (8, 16 or 32 bit, or float) "
@@ -268,6 +273,16 @@ def _read_array(path: Path, suffix: str, size: int) -> np.ndarray:
 
 def _read_npy(path: Path, file: IO[bytes], length: int, size: int) -> np.ndarray:
     """Read an array of `length` bytes, header included, that comes out of a file of `size` bytes."""
+    shape, fortran, dtype, needed = read_npy_header(path, file, length)
+    guard.check_memory(path, needed, size)
+    with guard.decoding(path):
+        array = np.frombuffer(file.read(needed), dtype).reshape(shape, order="F" if fortran else "C")
+    array = np.ascontiguousarray(as_pixels(array))
+    return array.reshape((1,) * (4 - array.ndim) + array.shape)
+
+
+def read_npy_header(path: Path, file: IO[bytes], length: int) -> tuple[tuple[int, ...], bool, np.dtype, int]:
+    """Return (shape, whether in Fortran order, dtype, bytes) of an array that fills `length` bytes, header included."""
     with guard.decoding(path):
         version = np.lib.format.read_magic(file)
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -282,18 +297,19 @@ def _read_npy(path: Path, file: IO[bytes], length: int, size: int) -> np.ndarray
     if not 2 <= len(shape) <= 4 or (len(shape) == 3 and shape[2] <= 4 < min(shape[:2])):
         hint = "; use array.transpose(2, 0, 1)[:, None] for an image with channels last" if len(shape) == 3 else ""
         raise DataError(f"{path}: has the shape {shape}; expected (H, W), (D, H, W) or (C, D, H, W){hint}")
-    needed = math.prod(shape) * dtype.itemsize
-    guard.check_memory(path, -1 if min(shape) < 0 else needed, size)
-    with guard.decoding(path):
-        begin = file.tell()
-        if begin + needed != length:
-            raise DataError(
-                f"{path}: its header promises the shape {shape}, {needed} bytes, but {length - begin} bytes follow; "
-                "save the array again"
-            )
-        array = np.frombuffer(file.read(needed), dtype).reshape(shape, order="F" if fortran else "C")
-    if dtype.kind == "b":
-        array = array.view(np.uint8)
-    wanted = np.float32 if dtype.itemsize > 4 and dtype.kind == "f" or dtype == np.float16 else dtype.newbyteorder("=")
-    array = np.ascontiguousarray(array, wanted)
-    return array.reshape((1,) * (4 - array.ndim) + array.shape)
+    needed = -1 if min(shape) < 0 else math.prod(shape) * dtype.itemsize
+    begin = file.tell()
+    if needed > 0 and begin + needed != length:
+        raise DataError(
+            f"{path}: its header promises the shape {shape}, {needed} bytes, but {length - begin} bytes follow; save "
+            "the array again"
+        )
+    return shape, fortran, dtype, needed
+
+
+def as_pixels(array: np.ndarray) -> np.ndarray:
+    """Turn numbers of an .npy file into a dtype that the rest knows."""
+    if array.dtype.kind == "b":
+        return array.view(np.uint8)
+    wide = array.dtype.itemsize > 4 and array.dtype.kind == "f"
+    return array.astype(np.float32 if wide or array.dtype == np.float16 else array.dtype.newbyteorder("="), copy=False)

@@ -3,13 +3,45 @@ intensities; they are never normalised."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from tinyunet.data.sample import DataError
 
 _KINDS = ("minmax", "symmetric", "zscore", "window")
+
+
+class Statistics(NamedTuple):
+    """What `Normalize` needs to know of an image: (C, 1, 1) float64 arrays, one number per channel."""
+
+    lowest: np.ndarray
+    highest: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+
+    @classmethod
+    def of(cls, parts: Iterable[np.ndarray]) -> Statistics:
+        """Put those of an image together from its parts (C, h, W), of which only one need be in memory at a time.
+
+        Parts of m and n pixels with means a, b and sums of squared deviations A, B join to
+        A + B + (b - a)^2 m n / (m + n).
+
+        References
+        ----------
+        Chan, Golub and LeVeque, Updating formulae and a pairwise algorithm for computing sample variances, 1979.
+        """
+        lowest, highest, count, mean, squares = np.inf, -np.inf, 0, 0.0, 0.0
+        for part in parts:
+            x, axes = part.astype(np.float64), {"axis": (1, 2), "keepdims": True}
+            n, a = x[0].size, x.mean(**axes)
+            lowest, highest = np.minimum(lowest, x.min(**axes)), np.maximum(highest, x.max(**axes))
+            squares = squares + ((x - a) ** 2).sum(**axes) + (a - mean) ** 2 * count * n / (count + n)
+            mean = mean + (a - mean) * n / (count + n)
+            count += n
+        return cls(lowest, highest, mean, np.sqrt(squares / count))
 
 
 @dataclass(frozen=True)
@@ -51,13 +83,15 @@ class Normalize:
         elif self.low is None or self.high is None or not self.low < self.high:
             raise DataError(f'kind="window" needs numbers low < high; got low={self.low}, high={self.high}')
 
-    def __call__(self, image: np.ndarray) -> np.ndarray:
+    def __call__(self, image: np.ndarray, whole: Statistics | None = None) -> np.ndarray:
         """Normalise one image.
 
         Parameters
         ----------
         image : (C, H, W) array of real numbers
             Left as it is.
+        whole : Statistics, optional
+            Of the image that `image` is a part of.
 
         Returns
         -------
@@ -78,11 +112,12 @@ class Normalize:
             raise DataError(f"{bad} of {x.size} intensities are NaN or infinite; replace them, e.g. by 0")
         if self.kind == "window":
             return np.clip((x - self.low) / (self.high - self.low), 0, 1).astype(np.float32)
-        lowest, highest = x.min(axis=(1, 2), keepdims=True), x.max(axis=(1, 2), keepdims=True)
+        axes = {"axis": (1, 2), "keepdims": True}
+        lowest, highest = (whole.lowest, whole.highest) if whole else (x.min(**axes), x.max(**axes))
         constant = lowest == highest
         if self.kind == "zscore":
-            std = np.where(constant, 1, x.std(axis=(1, 2), keepdims=True))
-            y = np.where(constant, 0, (x - x.mean(axis=(1, 2), keepdims=True)) / std)
+            mean, std = (whole.mean, whole.std) if whole else (x.mean(**axes), x.std(**axes))
+            y = np.where(constant, 0, (x - mean) / np.where(constant, 1, std))
         else:
             y = (x - lowest) / np.where(constant, 1, highest - lowest)
             y = 2 * y - 1 if self.kind == "symmetric" else y

@@ -28,6 +28,7 @@ def write_evaluation(
     scored: str = "test",
     run: Path | None = None,
     predict: Callable[[np.ndarray], np.ndarray] | None = None,
+    finish: Callable[[np.ndarray], np.ndarray] = lambda labels: labels,
     how: Mapping[str, object] = {},
     **facts,
 ) -> list[str]:
@@ -45,8 +46,8 @@ def write_evaluation(
         What `dataset` is. Only the uses of "test" are noted.
     run : path, optional
         Where they are noted: the folder of the run. By default `out`.
-    predict : callable, optional
-        As it was given to `measure`; by default `segmenter.predict`.
+    predict, finish : callable, optional
+        As they were given to `measure`; by default `segmenter.predict`, and nothing.
     how : dict of JSON types
         What changes its predictions beside the weights.
     **facts
@@ -70,7 +71,7 @@ def write_evaluation(
     first = np.cumsum([0, *slices])
 
     def case(i: int) -> Case:
-        return case_of([dataset[k] for k in range(first[i], first[i + 1])], predict or segmenter.predict)
+        return case_of([dataset[k] for k in range(first[i], first[i + 1])], predict or segmenter.predict, finish)
 
     write_overlays(out / "overlays.png", scores, case)
     write_report(

@@ -114,11 +114,18 @@ def png(picture: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def case_of(samples: Sequence, predict: Callable[[np.ndarray], np.ndarray]) -> Case:
-    """Predict the samples of a scored image; of a volume's slices, take the one with the most wrong pixels."""
+def case_of(
+    samples: Sequence,
+    predict: Callable[[np.ndarray], np.ndarray],
+    finish: Callable[[np.ndarray], np.ndarray] = lambda labels: labels,
+) -> Case:
+    """Predict the samples of a scored image; of a volume's slices, take the one with the most wrong pixels.
+
+    `predict` and `finish` are those of `tinyunet.metrics.measure`.
+    """
     most, worst = -1, None
-    for k, sample in enumerate(samples, 1):
-        prediction = predict(sample.image)
+    predictions = finish(np.stack([predict(sample.image) for sample in samples]))
+    for k, (sample, prediction) in enumerate(zip(samples, predictions, strict=True), 1):
         wrong = int(((prediction != sample.mask) & (sample.mask != IGNORE)).sum())
         if wrong > most:
             note = f"slice {k} of {len(samples)}" if len(samples) > 1 else ""

@@ -6,7 +6,7 @@ import pytest
 import tinyunet
 from tinyunet.data import Normalize
 from tinyunet.data.sample import IGNORE, DataError, Sample
-from tinyunet.inference import Segmenter
+from tinyunet.inference import Segmenter, tidy
 from tinyunet.nn import UNet
 
 
@@ -75,7 +75,7 @@ def test_prediction_leaves_the_network_in_training_and_unchanged():
         (1, (3, 8, 8), r"expected an image \(1, H, W\), got shape \(3, 8, 8\)"),
         (3, (8, 8), r"expected an image \(3, H, W\), got shape \(1, 8, 8\)"),
         (3, (8, 8, 3), r"use image.transpose\(2, 0, 1\)"),
-        (1, (2, 1, 8, 8), r"expected an image \(1, H, W\), got shape \(2, 1, 8, 8\)"),
+        (1, (1, 2, 1, 8, 8), r"expected an image \(1, H, W\), got shape \(1, 2, 1, 8, 8\)"),
         (1, (0, 8), "non-empty"),
     ],
 )
@@ -89,6 +89,40 @@ def test_a_nan_in_the_image_is_refused():
     image[3, 3] = np.nan
     with pytest.raises(DataError, match="1 of 64 intensities are NaN"):
         make().predict(image)
+
+
+@pytest.mark.parametrize("options", [{}, {"padding": "valid"}, {"norm": "group"}, {"dropout": 0.5}])
+@pytest.mark.parametrize("size", [(9, 14), (40, 40)])
+def test_several_images_give_what_one_by_one_gives(options, size, monkeypatch):
+    segmenter, images = make(2, **options), RNG.integers(0, 256, (5, 2, *size)).astype(np.uint8)
+    passes = 2 if "dropout" in options else 0
+    with tinyunet.use_kernels("cpu"):
+        one_by_one = np.stack([segmenter.probabilities(image, passes=passes) for image in images])
+        for together in (1, 2 * size[0] * size[1], 2**20):
+            monkeypatch.setattr("tinyunet.inference.segmenter.TOGETHER", together)
+            assert np.array_equal(segmenter.probabilities(images, passes=passes), one_by_one)
+        assert np.array_equal(segmenter.predict(images, passes=passes), one_by_one.argmax(axis=1))
+
+
+def test_tiles_and_several_looks_on_cuda(gpu):
+    segmenter, image = make(classes=3, dropout=0.5), RNG.random((1, 70, 33)).astype(np.float32)
+    options = {"tile": 40, "tta": 8}
+    on_cpu = segmenter.examine(image, **options), segmenter.probabilities(image, passes=2)
+    with tinyunet.use_kernels("auto"):
+        segmenter.to("cuda")
+        on_gpu = segmenter.examine(image, **options), segmenter.probabilities(image, passes=2)
+    for a, b in zip((*on_cpu[0], on_cpu[1]), (*on_gpu[0], on_gpu[1]), strict=True):
+        assert isinstance(b, np.ndarray)
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
+
+
+def test_predict_keeps_the_objects_that_are_wanted():
+    segmenter, image = make(seed=1), np.random.default_rng(1).random((24, 24)).astype(np.float32)
+    everything = segmenter.predict(image)
+    for options in ({"largest": True}, {"smallest": 9}):
+        wanted = tidy(everything, **options)
+        assert np.array_equal(segmenter.predict(image, **options), wanted) and (wanted != everything).any()
+        assert np.array_equal(segmenter.predict(np.stack([image[None]] * 2), **options), np.stack([wanted] * 2))
 
 
 class Few:
@@ -117,6 +151,33 @@ def test_evaluation_counts_every_pixel_but_the_ignored():
     for k, sample in enumerate(data[i] for i in range(2)):
         hits = ((segmenter.predict(sample.image) == 1) & (sample.mask == 1)).sum()
         assert scores.counts[k, 1, 1] == hits
+
+
+def test_evaluation_takes_the_options_of_prediction():
+    segmenter, data = make(seed=1), Few()
+    options = {"tile": 8, "tta": 4, "largest": True}
+    scores = segmenter.evaluate(data, **options)
+    for k, sample in enumerate(data[i] for i in range(2)):
+        hits = ((segmenter.predict(sample.image, **options) == 1) & (sample.mask == 1)).sum()
+        assert scores.counts[k, 1, 1] == hits
+    assert (scores.counts != segmenter.evaluate(data).counts).any()
+
+
+class Stack(Few):
+    """A volume of two slices, which differ in where the larger object is."""
+
+    def __getitem__(self, k):
+        image = np.zeros((1, 8, 8), np.float32)
+        image[0, 1:3, 1 : 3 + 2 * k] = 255
+        image[0, 5:8, 5 - k : 8] = 255
+        return Sample(image, (image[0] > 0).astype(np.int64), f"v_slice{k}", patient="v")
+
+
+def test_objects_of_a_volume_go_through_its_slices(monkeypatch):
+    segmenter = make()
+    monkeypatch.setattr(segmenter, "probabilities", lambda image: np.stack([image[0] < 1, image[0] > 0]))
+    scores = segmenter.evaluate(Stack(), largest=True)
+    assert scores.counts[0, 1].tolist() == [4 + 8, 9 + 12]  # found as background, and found
 
 
 def test_evaluation_with_other_mask_values_is_refused():
