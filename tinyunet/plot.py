@@ -8,11 +8,16 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .data.sample import IGNORE
 from .files import write_whole
+
+if TYPE_CHECKING:
+    from .data.loader import Loader
+    from .inference import Prediction
 
 CLASS_COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#F0E442", "#0072B2", "#D55E00")
 RIGHT, EXTRA, MISSED = "#009E73", "#D55E00", "#56B4E9"
@@ -65,7 +70,13 @@ def curves(history: Sequence[dict]):
     return figure
 
 
-def paint(image: np.ndarray, labels: np.ndarray, colours: Sequence[str] = CLASS_COLOURS, alpha: float = 0.5):
+def paint(
+    image: np.ndarray,
+    labels: np.ndarray,
+    colours: Sequence[str] = CLASS_COLOURS,
+    alpha: float = 0.5,
+    limits: tuple[float, float] | None = None,
+):
     """Return an RGB picture of an image with every class but the background tinted.
 
     Parameters
@@ -78,6 +89,8 @@ def paint(image: np.ndarray, labels: np.ndarray, colours: Sequence[str] = CLASS_
         Colours of class 1, 2, ..., repeated if there are more.
     alpha : float
         Strength of the tint.
+    limits : (low, high)
+        Intensities that are shown black and white; by default the smallest and the largest of the image.
 
     Returns
     -------
@@ -86,8 +99,8 @@ def paint(image: np.ndarray, labels: np.ndarray, colours: Sequence[str] = CLASS_
     from matplotlib.colors import to_rgb
 
     shown = image if len(image) == 3 else image[:1]
-    low, high = float(shown.min()), float(shown.max())
-    picture = np.repeat((shown - low) / ((high - low) or 1), 3 // len(shown), axis=0).transpose(1, 2, 0)
+    low, high = limits or (float(shown.min()), float(shown.max()))
+    picture = np.repeat((shown - low) / ((high - low) or 1), 3 // len(shown), axis=0).transpose(1, 2, 0).clip(0, 1)
     for k in range(1, int(labels.max(initial=0)) + 1):
         where = labels == k
         picture[where] = (1 - alpha) * picture[where] + alpha * np.array(to_rgb(colours[(k - 1) % len(colours)]))
@@ -135,4 +148,95 @@ def overlays(rows: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray]], cla
     errors = [Patch(color=c, label=label) for c, label in errors]
     for handles, side, title in ((classes, "left", "truth, prediction"), (errors, "right", "errors")):
         figure.legend(handles=handles, loc=f"outside lower {side}", ncols=4, title=title, frameon=False)
+    return figure
+
+
+def uncertainty(image: np.ndarray, labels: np.ndarray, prediction: Prediction):
+    """Draw what was found, how undecided the network is (entropy) and where its looks disagree (mutual information).
+
+    Parameters
+    ----------
+    image : (C, H, W) array
+    labels : (H, W) int array
+    prediction : Prediction
+        Of `Segmenter.examine`. Mutual information is left out where it is 0 everywhere: there was one look only.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    maps = [("entropy", prediction.entropy), ("mutual information", prediction.mutual_information)]
+    maps = maps if prediction.mutual_information.any() else maps[:1]
+    H, W = labels.shape
+    figure = new_figure(4 * (1 + len(maps)), min(max(4 * H / W, 2), 12))
+    found, *others = figure.subplots(1, 1 + len(maps))
+    found.imshow(paint(image, outline(labels), alpha=1), interpolation="nearest")
+    found.set_title("found")
+    for axes, (title, values) in zip(others, maps, strict=True):
+        highest = np.log(len(prediction.probabilities)) if title == "entropy" else None
+        shown = axes.imshow(values, cmap="magma", vmin=0, vmax=highest, interpolation="nearest")
+        figure.colorbar(shown, ax=axes, location="bottom", shrink=0.8, label="nats")
+        axes.set_title(title)
+    for axes in (found, *others):
+        axes.set(xticks=[], yticks=[])
+    return figure
+
+
+def outline(labels: np.ndarray) -> np.ndarray:
+    """Keep of every object the pixels at its rim, one pixel wide and inside it.
+
+    Parameters
+    ----------
+    labels : (H, W) int array
+
+    Returns
+    -------
+    (H, W) int array
+        The label where one of the four neighbours has another one, 0 elsewhere.
+    """
+    padded = np.pad(labels, 1, mode="edge")
+    neighbours = padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]
+    return np.where(np.any([n != labels for n in neighbours], axis=0), labels, 0)
+
+
+def augmentations(loader: Loader, samples: int = 3, variants: int = 5):
+    """Draw what training sees: some samples as they are and in the first epochs, with the rims of the masks.
+
+    Grey values are comparable along a row. Hatched: `IGNORE`, what no loss counts.
+
+    Parameters
+    ----------
+    loader : Loader
+    samples : int
+        How many of the first samples of the dataset.
+    variants : int
+        How many epochs.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    from matplotlib.patches import Patch
+
+    dataset = loader.dataset
+    rows = min(samples, len(dataset))
+    figure = new_figure(2.2 * (variants + 1), 2.3 * rows + 0.5)
+    for index, axes in enumerate(figure.subplots(rows, variants + 1, squeeze=False)):
+        sample = dataset[index]
+        original = loader.normalize(sample.image)
+        limits = float(original.min()), float(original.max())
+        seen = [(original, sample.mask), *(loader.prepare(index, epoch)[:2] for epoch in range(variants))]
+        for a, (image, mask) in zip(axes, seen, strict=True):
+            a.imshow(paint(image, outline(mask), alpha=1, limits=limits), interpolation="nearest")
+            if (mask == IGNORE).any():
+                hatched = a.contourf(mask == IGNORE, levels=[0.5, 1], colors="none", hatches=["////"])
+                hatched.set(edgecolor="#999999", linewidth=0.5)
+            a.set(xticks=[], yticks=[])
+        axes[0].set_ylabel(sample.name, fontsize=9)
+    figure.axes[0].set_title("as it is")
+    for epoch, a in enumerate(figure.axes[1 : variants + 1], start=1):
+        a.set_title(f"epoch {epoch}")
+    colours = [CLASS_COLOURS[k % len(CLASS_COLOURS)] for k in range(len(dataset.class_names) - 1)]
+    handles = [Patch(color=c, label=name) for c, name in zip(colours, dataset.class_names[1:], strict=True)]
+    figure.legend(handles=handles, loc="outside lower left", ncols=6, frameon=False)
     return figure

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tinyunet import NonFiniteError, use_kernels
+from tinyunet import functional as F
 from tinyunet.data import Augment, Loader, Normalize
 from tinyunet.data.sample import Sample
 from tinyunet.inference import Segmenter
@@ -161,6 +162,7 @@ RECIPES = {
         clip_norm=1.0,
     ),
     "adamw, group norm": dict(optimizer=AdamW, model=lambda: UNet(1, 2, 2, 1, norm="group"), schedule=Poly(9)),
+    "in parts": dict(model=lambda: UNet(1, 2, 2, 1, dropout=0.3), accumulate=2),
     "momentum": dict(optimizer=lambda p, lr: SGD(p, lr, momentum=0.9, nesterov=True), model=lambda: UNet(1, 2, 2, 1)),
 }
 
@@ -214,6 +216,7 @@ def stop_in_validation(trainer: Trainer, batches: int) -> None:
         ("augmented, dropout, cosine", stop_by_signal, 5),
         ("augmented, dropout, cosine", stop_in_validation, 3),
         ("adamw, group norm", stop_by_signal, 3),  # the last batch of an epoch
+        ("in parts", stop_in_loader, 4),
         ("momentum", stop_by_signal, 7),
     ],
 )
@@ -270,3 +273,112 @@ def test_state_of_another_network_is_refused():
     arrays, progress = make().state()
     with pytest.raises(KeyError, match="do not belong to this network"):
         make(model=UNet(1, 2, 2, 2)).restore(arrays, progress)
+
+
+# ------------------------------------------------------------------------------------------- stopping early
+
+
+def scored(trainer: Trainer, dice) -> Trainer:
+    """Let validation find these mean Dice, epoch after epoch."""
+
+    class Fixed:
+        def mean(self, metric):
+            return dice[trainer.epoch]
+
+        def pooled(self, metric):
+            return 0.0
+
+        def average(self, value):
+            return value
+
+    trainer.validate = Fixed
+    return trainer
+
+
+DICE = [0.2, 0.5, float("nan"), 0.5, 0.4, 0.9, 0.9]
+
+
+@pytest.mark.parametrize("patience, epochs", [(0, 7), (1, 3), (2, 4), (3, 5), (4, 7)])
+def test_patience_counts_epochs_without_a_better_dice(patience, epochs):
+    trainer = scored(make(count=2, patience=patience), DICE)
+    assert len(trainer.fit(7)) == epochs
+    assert len(trainer.fit(7)) == epochs  # and does not begin again
+
+
+def test_why_training_stopped_is_said(capsys):
+    trainer = scored(make(count=2, patience=2), DICE)
+    trainer.show_progress = True
+    trainer.fit(7)
+    assert "stopped after epoch 4: no better validation Dice in 2 epochs" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("stopped_after", [1, 2, 3, 4])
+def test_resume_keeps_the_count_of_patience(stopped_after):
+    whole = scored(make(patience=3), DICE)
+    whole.fit(7)
+    stopped = scored(make(patience=3), DICE)
+    stopped.fit(stopped_after)
+    resumed = scored(make(patience=3), DICE)
+    resumed.restore(*stopped.state())
+    resumed.fit(7)
+    assert len(resumed.history) == 5
+    assert_same(weights(resumed), weights(whole))
+
+
+@pytest.mark.parametrize("options", [{"patience": -1}, {"patience": 1, "validated": False}, {"accumulate": 0}])
+def test_impossible_options_are_refused(options):
+    with pytest.raises(ValueError, match="expected accumulate of at least 1, and patience of at least 0 and only with"):
+        make(**options)
+
+
+# ------------------------------------------------------------------------------------------- accumulation
+
+
+def gradients_of(batch, accumulate: int, loss=F.cross_entropy, norm="group") -> tuple[dict, float]:
+    trainer = make(model=UNet(1, 2, 4, 1, norm=norm).astype(np.float64), accumulate=accumulate, loss=loss)
+    trainer.loader.batch_size = len(batch[0])
+    value = trainer.step(*(array.astype(np.float64) if array.dtype.kind == "f" else array for array in batch))
+    return {name: p.grad for name, p in trainer.model.named_parameters()}, value
+
+
+def per_image_dice(logits, masks):
+    return F.dice_loss(logits, masks, per_image=True)
+
+
+@pytest.mark.parametrize("accumulate", [2, 3, 6, 7])
+@pytest.mark.parametrize("loss", [F.cross_entropy, per_image_dice])
+def test_parts_add_up_to_the_gradient_of_the_whole_batch(loss, accumulate):
+    """Also where the parts differ in size: 6 images in 4 parts are 2, 2 and 2, a rest of 5 is 2, 2 and 1."""
+    for count in (6, 5):
+        batch = next(Loader(Discs(count), count, normalize=Normalize()).epoch(0))
+        (one, value), (other, same) = gradients_of(batch, 1, loss), gradients_of(batch, accumulate, loss)
+        assert same == pytest.approx(value, rel=1e-12)
+        for name, gradient in one.items():
+            np.testing.assert_allclose(other[name], gradient, rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+def test_batch_norm_sees_one_part_at_a_time():
+    batch = next(Loader(Discs(4), 4, normalize=Normalize()).epoch(0))
+    one, other = (gradients_of(batch, accumulate, norm="batch")[0] for accumulate in (1, 2))
+    name = "encoder1.0.weight"
+    assert abs(one[name] - other[name]).max() > 1e-3 * abs(one[name]).max()
+
+
+def test_no_more_images_than_a_part_go_through_the_network():
+    trainer, seen = make(count=7, accumulate=3), []
+    trainer.loader.batch_size = 6
+    inner = trainer._forward
+    trainer._forward = lambda images, *maps: seen.append(len(images)) or inner(images, *maps)
+    trainer.fit(1)
+    assert seen == [2, 2, 2, 1] and trainer.optimizer.steps == 2
+
+
+def test_a_bad_part_leaves_the_weights_alone():
+    trainer = make(accumulate=2)
+    images, masks = next(trainer.loader.epoch(0))
+    images[1] = np.nan
+    before = {name: p.data.copy() for name, p in trainer.model.named_parameters()}
+    with pytest.raises(NonFiniteError, match="check the images"):
+        trainer.step(images, masks)
+    for name, p in trainer.model.named_parameters():
+        assert np.array_equal(p.data, before[name]), name

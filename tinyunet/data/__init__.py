@@ -1,6 +1,6 @@
 """Data: toy images, image folders, normalisation, paired augmentation, splits and batches.
 
-Every dataset yields `Sample(image, mask, name)`; see `tinyunet.data.sample` for the convention.
+Every dataset yields `Sample(image, mask, name, patient, spacing)`; see `tinyunet.data.sample` for the convention.
 """
 
 from tinyunet.data.augment import Augment

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from .folder import ImageFolder
 from .sample import DataError, Dataset
 from .split import Subset, split
+from .split import fold as split_fold
 from .toy import KINDS, Toy
 
 
@@ -35,6 +36,8 @@ def open_sources(
     data: str | Path,
     *,
     validation: float = 0.2,
+    folds: int = 0,
+    fold: int = 1,
     seed: int = 0,
     channels: int | None = None,
     one_size: bool = False,
@@ -51,6 +54,9 @@ def open_sources(
         folder that is not divided gives a fifth of its images to the test set. Slices of one volume stay together.
     validation : float
         Share of the training images that are held out, from 0 (none) to below 1.
+    folds, fold : int
+        Hold out the fold of this number, 1 to folds, instead of a share; 0 folds for the share. The test set is the
+        same for all.
     seed : int
         Which images are held out; for toy data also which images there are.
     channels, series, on_bad_file
@@ -96,22 +102,29 @@ def open_sources(
                 f"{largest[0]}x{largest[1]} (height x width), so they cannot be stacked to batches; train on squares "
                 f"cut from them, for example with --size {side} (in Python size={side})"
             )
-    train, held_out = _hold_out(whole, validation, seed) if validation else (whole, None)
+    if folds:
+        train, held_out = split_fold(whole, folds, fold, seed, groups=_groups(whole))
+    else:
+        train, held_out = _hold_out(whole, validation, seed) if validation else (whole, None)
     return Sources(train, held_out, test, text)
 
 
 def _hold_out(dataset: Dataset, fraction: float, seed: int) -> tuple[Subset, Subset]:
-    """Divide by patients where volumes were cut into slices, else by images."""
+    return split(dataset, fraction, seed, groups=_groups(dataset))
+
+
+def _groups(dataset: Dataset) -> list[str] | None:
+    """Return by what to divide: the patients where volumes were cut into slices, None for single images."""
     patients = _patients(dataset)
     if patients is None or len(set(patients)) == len(patients):
-        return split(dataset, fraction, seed)
+        return None
     if len(set(patients)) == 1:
         raise DataError(
             f"all {len(patients)} slices come from one volume, {patients[0]}, so none can be held out: slices of one "
             "patient are too alike to test on. Add volumes of other patients, or train with --validation 0 in a train/ "
             "folder."
         )
-    return split(dataset, fraction, seed, groups=patients)
+    return patients
 
 
 def _patients(dataset: Dataset) -> list[str] | None:

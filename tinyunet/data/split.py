@@ -60,16 +60,60 @@ def split(
     """
     if not 0 < fraction < 1:
         raise DataError(f"fraction is {fraction}; expected a number between 0 and 1, such as 0.2")
+    labels, distinct = _distinct(dataset, groups, 2)
+    count = min(max(round(fraction * len(distinct)), 1), len(distinct) - 1)
+    chosen = np.random.default_rng(seed).permutation(len(distinct))[:count]
+    return _set_aside(dataset, labels, {distinct[k] for k in chosen})
+
+
+def fold(
+    dataset: Dataset, folds: int, number: int, seed: int = 0, groups: Sequence[Hashable] | None = None
+) -> tuple[Subset, Subset]:
+    """Divide a dataset at random into equal folds, and hold out one: over all numbers, each sample just once.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    folds : int
+        K, at least 2. They differ by at most one sample (or group) in size.
+    number : int
+        Which fold to hold out, 1 to K.
+    seed : int
+        Non-negative; the same seed gives the same folds.
+    groups : sequence of len(dataset) labels, optional
+        As in `split`.
+
+    Returns
+    -------
+    train, held_out : Subset
+        Both in the order of `dataset`.
+
+    Raises
+    ------
+    DataError
+        If folds or number is out of range, `groups` has another length than the dataset, or there are fewer samples
+        (or groups) than folds.
+    """
+    if folds < 2 or not 1 <= number <= folds:
+        raise DataError(f"expected at least 2 folds and one of 1 to {folds}, got {folds} folds and number {number}")
+    labels, distinct = _distinct(dataset, groups, folds)
+    chosen = np.random.default_rng(seed).permutation(len(distinct))[number - 1 :: folds]
+    return _set_aside(dataset, labels, {distinct[k] for k in chosen})
+
+
+def _distinct(dataset: Dataset, groups: Sequence[Hashable] | None, parts: int) -> tuple[list, list]:
+    """Return the label of every sample, and each label once; there must be enough for so many parts."""
     labels = list(range(len(dataset))) if groups is None else list(groups)
     if len(labels) != len(dataset):
         raise DataError(f"groups has {len(labels)} labels for {len(dataset)} samples; expected one for each")
     distinct = list(dict.fromkeys(labels))
-    if len(distinct) < 2:
+    if len(distinct) < parts:
         what = "samples" if groups is None else "groups"
-        raise DataError(f"cannot divide {len(distinct)} {what} into two parts; expected at least 2")
-    count = min(max(round(fraction * len(distinct)), 1), len(distinct) - 1)
-    chosen = np.random.default_rng(seed).permutation(len(distinct))[:count]
-    aside = {distinct[k] for k in chosen}
+        raise DataError(f"cannot divide {len(distinct)} {what} into {parts} parts; expected at least {parts}")
+    return labels, distinct
+
+
+def _set_aside(dataset: Dataset, labels: list, aside: set) -> tuple[Subset, Subset]:
     train = [index for index, label in enumerate(labels) if label not in aside]
     held_out = [index for index, label in enumerate(labels) if label in aside]
     return Subset(dataset, train), Subset(dataset, held_out)

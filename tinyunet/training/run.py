@@ -19,9 +19,11 @@ from ..nn import UNet
 from ..report import write_evaluation
 from .compilation import compile_kernels
 from .fine_tune import freeze, start_from, transfer
+from .forecast import describe_memory
 from .history import write_history
 from .settings import LOSSES, OPTIMIZERS, SCHEDULES, Settings
 from .trainer import Trainer
+from .weights import Bordered, weighted, weights_of_classes
 
 
 class Result(NamedTuple):
@@ -137,6 +139,8 @@ def open_sources_of(chosen: Settings) -> Sources:
     return open_sources(
         chosen.data,
         validation=chosen.validation,
+        folds=chosen.folds,
+        fold=chosen.fold,
         seed=chosen.seed,
         channels=chosen.channels or None,
         one_size=not chosen.size,
@@ -215,6 +219,7 @@ def _run(
             frozen = sum(p.size for p in segmenter.model.parameters() if not p.requires_grad)
             frozen = f" ({frozen:,} of them frozen)" if frozen else ""
             say(f"{segmenter.model.parameter_count():,} parameters{frozen}; images: {counts}; results go to {folder}")
+        say(describe_memory(trainer))
         if device == "cpu":
             compile_kernels(segmenter.model.arguments, chosen.loss)
         else:
@@ -284,14 +289,19 @@ def _build(chosen: Settings, sources: Sources, device: str, show_progress: bool)
     if chosen.augment:
         zoom = (1 / chosen.zoom, chosen.zoom)
         augment = Augment(flip=True, rot90=True, rotate=chosen.rotate, scale=zoom, gamma=(0.7, 1.5))
+    borders = None
+    if chosen.border_weight:
+        instances = Instances.of_data(chosen.data, "train")
+        training = borders = Bordered(training, instances, chosen.border_weight, chosen.border_sigma)
     loader = Loader(
         training,
-        chosen.batch_size,
+        chosen.batch_size * chosen.accumulate,
         normalize=normalize,
         augment=augment,
         size=(chosen.size, chosen.size) if chosen.size else None,
         shuffle=True,
         seed=chosen.seed,
+        weights=borders and borders.term,
     )
     optimizer = OPTIMIZERS[chosen.optimizer](model.parameters(), chosen.lr, weight_decay=chosen.weight_decay)
     validation = sources.validation
@@ -299,10 +309,12 @@ def _build(chosen: Settings, sources: Sources, device: str, show_progress: bool)
         segmenter,
         optimizer,
         loader,
-        loss=LOSSES[chosen.loss],
+        loss=weighted(LOSSES[chosen.loss], weights_of_classes(chosen.class_weights, training), borders is not None),
         schedule=SCHEDULES[chosen.schedule](chosen.epochs * len(loader), warm_up=chosen.warm_up),
         clip_norm=chosen.clip_norm or None,
+        accumulate=chosen.accumulate,
         validate=None if validation is None else lambda: segmenter.evaluate(validation),
+        patience=chosen.patience,
         show_progress=show_progress,
     )
     return segmenter, trainer

@@ -9,10 +9,16 @@ from typing import Any
 from .. import functional as F
 from ..backend import gpu_number
 from ..optim import SGD, Adam, AdamW, Constant, Cosine, Poly, Step
+from .weights import numbers
 
 OPTIMIZERS = {"adam": Adam, "adamw": AdamW, "sgd": partial(SGD, momentum=0.9, nesterov=True)}
 SCHEDULES = {"cosine": Cosine, "poly": Poly, "step": Step, "constant": Constant}
 LOSSES = {"ce+dice": F.cross_entropy_dice, "ce": F.cross_entropy, "dice": F.dice_loss}
+LEAST = {
+    **dict.fromkeys(("epochs", "batch_size", "accumulate", "zoom", "fold"), 1),
+    **dict.fromkeys(("patience", "weight_decay", "warm_up", "clip_norm", "border_weight", "rotate"), 0),
+    **dict.fromkeys(("size", "folds", "seed"), 0),
+}
 
 
 def _setting(default: Any, text: str, choices=None, metavar=None):
@@ -36,7 +42,11 @@ class Settings:
     )
     out: str = _setting("", "folder for the results; by default runs/NAME, numbered if it exists")
     epochs: int = _setting(12, "passes over the training images")
-    batch_size: int = _setting(8, "images per step")
+    patience: int = _setting(0, "stop after so many epochs without a better validation Dice; 0 for never")
+    batch_size: int = _setting(8, "images that go through the network together")
+    accumulate: int = _setting(
+        1, "batches per step: the memory of one, the step of all together (but norm batch sees one at a time)"
+    )
     lr: float = _setting(2e-3, "learning rate")
     optimizer: str = _setting("adam", "how the weights are changed; sgd has Nesterov momentum 0.9", tuple(OPTIMIZERS))
     weight_decay: float = _setting(0.0, "pull of the weights towards 0")
@@ -44,6 +54,17 @@ class Settings:
     warm_up: int = _setting(0, "steps that approach the learning rate")
     clip_norm: float = _setting(0.0, "largest length of the gradient; 0 for any")
     loss: str = _setting("ce+dice", "what is minimised: cross-entropy, soft Dice, or their sum", tuple(LOSSES))
+    class_weights: str = _setting(
+        "none",
+        "in the cross-entropy: none, balanced (rare classes weigh more), or one for each such as '1, 5'",
+        metavar="W",
+    )
+    border_weight: float = _setting(
+        0.0,
+        "weight of narrow gaps between objects in the cross-entropy, 10 in the U-Net paper; 0 for none. Objects that "
+        "touch in instances/ are taken apart",
+    )
+    border_sigma: float = _setting(5.0, "width in pixels of the gaps that --border-weight is about")
     base_channels: int = _setting(16, "channels of the first level")
     depth: int = _setting(3, "number of poolings")
     up: str = _setting("transposed", "how the decoder enlarges", ("transposed", "article", "nearest", "bilinear"))
@@ -63,6 +84,8 @@ class Settings:
     series: int | None = _setting(None, "DICOM series to take where a folder holds several", metavar="N")
     on_bad_file: str = _setting("stop", "what to do about files that cannot be used", ("stop", "skip"))
     validation: float = _setting(0.2, "share of the training images held out to choose the best epoch; 0 for none")
+    folds: int = _setting(0, "divide the training images into so many folds, by patients, and validate on one of them")
+    fold: int = _setting(1, "which of --folds validates, 1 being the first")
     start_from: str = _setting(
         "",
         "start with the weights of this checkpoint, safetensors or .pth file, of any channels and classes; depth, "
@@ -79,8 +102,7 @@ class Settings:
     )
 
     def __post_init__(self):
-        least = {"epochs": 1, "batch_size": 1, "weight_decay": 0, "warm_up": 0, "clip_norm": 0, "rotate": 0, "zoom": 1}
-        for name, lowest in (least | {"size": 0, "seed": 0}).items():
+        for name, lowest in LEAST.items():
             if not getattr(self, name) >= lowest:
                 raise ValueError(f"{name} must be at least {lowest}, got {getattr(self, name)}")
         for f in fields(self):
@@ -92,5 +114,15 @@ class Settings:
             gpu_number(self.device)
         if (self.freeze or self.fresh) and not self.start_from:
             raise ValueError("freeze and fresh choose among layers that have weights already: give start_from")
+        if self.class_weights not in ("none", "balanced"):
+            numbers(self.class_weights)
+        if self.loss == "dice" and (self.class_weights != "none" or self.border_weight):
+            raise ValueError("class_weights and border_weight are for the cross-entropy: choose loss ce or ce+dice")
+        if not self.border_sigma > 0:
+            raise ValueError(f"border_sigma must be above 0, got {self.border_sigma}")
+        if self.folds == 1 or self.fold > max(self.folds, 1):
+            raise ValueError(f"folds must be 0 or at least 2, and fold 1 to folds, got {self.folds} and {self.fold}")
+        if self.patience and not (self.validation or self.folds):
+            raise ValueError("patience needs validation images: give validation above 0, or folds")
         if (self.normalize == "window") != (self.window is not None):
             raise ValueError("window and normalize='window' belong together: give both or neither")

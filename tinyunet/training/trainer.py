@@ -7,8 +7,6 @@ steps late; from it on, the GPU itself leaves the weights as they were.
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +22,7 @@ from ..inference import Segmenter
 from ..metrics import Scores
 from ..optim import Optimizer, clip_gradients
 from ..settings import debug
+from .interrupt import stop_after_step
 
 READ_EVERY = 0.5
 """Least seconds between two readings of losses that are on a GPU."""
@@ -41,13 +40,24 @@ class Trainer:
     loader : Loader
         Training batches.
     loss : callable
-        (logits, masks) -> Tensor with one number.
+        (logits, masks) -> Tensor with one number; also given the pixel weights, if the loader has any.
     schedule : callable, optional
         Step -> factor of the optimizer's learning rate.
     clip_norm : float, optional
         Largest length of all gradients together.
+    accumulate : int
+        Parts in which a batch goes through the network, one after another, before the weights change: the memory of a
+        small batch and the step of a large one. For losses that are means over images, or over pixels of which each
+        image has as many, it is the step of the whole batch but for rounding, as their gradients add up:
+
+            g = sum_k N_k / N g_k          (part k has N_k of the N images)
+
+        Not so in batch normalisation, which takes mean and variance over each part, and updates its running ones with
+        each; `norm="group"` looks at single images and stays the same.
     validate : callable, optional
         () -> Scores, called after every epoch.
+    patience : int
+        Stop after so many epochs without a better mean validation Dice; 0 never.
     after_epoch : callable, optional
         Called with the Trainer after every epoch, for saving; `best_so_far` tells whether the epoch was the best.
     show_progress : bool
@@ -72,24 +82,32 @@ class Trainer:
         loss: Callable[[Tensor, np.ndarray], Tensor] = F.cross_entropy_dice,
         schedule: Callable[[int], float] | None = None,
         clip_norm: float | None = None,
+        accumulate: int = 1,
         validate: Callable[[], Scores] | None = None,
+        patience: int = 0,
         after_epoch: Callable[[Trainer], None] | None = None,
         show_progress: bool = True,
     ):
+        if accumulate < 1 or patience < 0 or (patience and not validate):
+            raise ValueError(
+                "expected accumulate of at least 1, and patience of at least 0 and only with validate, "
+                f"got accumulate={accumulate}, patience={patience}, validate={validate}"
+            )
         self.segmenter, self.model, self.optimizer, self.loader = segmenter, segmenter.model, optimizer, loader
         self.loss, self.schedule, self.clip_norm = loss, schedule or (lambda step: 1.0), clip_norm
+        self.accumulate, self.patience = accumulate, patience
         self.validate, self.after_epoch, self.show_progress = validate, after_epoch, show_progress
         self.base_lr = optimizer.lr
         self.history: list[dict] = []
         self.epoch = self.batch = 0
         self.loss_sum, self.images_seen, self.seconds = 0.0, 0, 0.0
         self.in_step = False
-        self._unread: list[tuple] = []  # (loss, images, masks) of the last steps
+        self._unread: list[tuple] = []  # (loss, batch) of the last steps
         self._last_reading = 0.0
         self._sound = np.bool_(True)  # on a GPU: whether all losses since the last error were finite
 
     def fit(self, epochs: int) -> list[dict]:
-        """Train until `epochs` epochs are complete, and return the history.
+        """Train until `epochs` epochs are complete, or patience is at its end, and return the history.
 
         Ctrl-C lets the running step finish and raises KeyboardInterrupt; the position and all state are then
         consistent and can be saved. A second Ctrl-C stops at once; if `in_step` is true, they are not consistent.
@@ -104,12 +122,16 @@ class Trainer:
         if epochs < 1:
             raise ValueError(f"epochs must be at least 1, got {epochs}")
         self.model.train()
-        with _stop_after_step() as stop:
-            while self.epoch < epochs:
+        with stop_after_step() as stop:
+            while self.epoch < epochs and not self.out_of_patience():
                 self._run_epoch(epochs, stop)
                 if self.after_epoch:
                     self.after_epoch(self)
                 stop()
+        if self.out_of_patience() and self.show_progress:
+            tqdm.write(
+                f"stopped after epoch {self.epoch}: no better validation Dice in {self.epochs_since_best()} epochs"
+            )
         return self.history
 
     def _run_epoch(self, epochs: int, stop: Callable[[], None]) -> None:
@@ -118,9 +140,9 @@ class Trainer:
         hidden = None if self.show_progress else True  # None: hidden where there is no terminal
         bar = tqdm(total=len(self.loader), initial=self.batch, desc=title, unit="batch", leave=False, disable=hidden)
         with bar:
-            for images, masks in self.loader.epoch(self.epoch, first_batch=self.batch):
+            for batch in self.loader.epoch(self.epoch, first_batch=self.batch):
                 self.in_step = True
-                self._unread.append((self.step(images, masks), images, masks))
+                self._unread.append((self.step(*batch), batch))
                 self.batch += 1
                 self.in_step = False
                 self.seconds = time.perf_counter() - start
@@ -145,13 +167,15 @@ class Trainer:
             validated = f"   validation Dice {row['dice_mean']:.4f}" if self.validate else ""
             tqdm.write(f"{title}   loss {row['loss']:.4f}{validated}   {row['seconds']:.1f} s")
 
-    def step(self, images: np.ndarray, masks: np.ndarray):
+    def step(self, images: np.ndarray, masks: np.ndarray, *weights: np.ndarray):
         """Do one optimizer step and return the loss before it.
 
         Parameters
         ----------
         images : (N, C, H, W) float array
         masks : (N, H, W) int array
+        weights : (N, H, W) float array, optional
+            Of the pixels.
 
         Returns
         -------
@@ -166,19 +190,27 @@ class Trainer:
         MemoryError
             If there is too little memory, with what to change.
         """
-        with self._advising_on_memory(images):
-            loss = self._forward(images, masks)
-            if on_gpu := loss.device != "cpu":
-                self._sound = np.logical_and(np.isfinite(loss.data), to_device(self._sound, loss.device))
-            elif not np.isfinite(loss.item()):
-                self._explain(images, masks, loss.item())
+        parts = self._parts((images, masks, *weights))
+        with self._advising_on_memory(parts[0][0]):
             self.optimizer.zero_grad()
-            loss.backward()
+            total = 0.0
+            for part in parts:
+                loss, share = self._forward(*part), len(part[0]) / len(images)
+                if on_gpu := loss.device != "cpu":
+                    self._sound = np.logical_and(np.isfinite(loss.data), to_device(self._sound, loss.device))
+                elif not np.isfinite(loss.item()):
+                    self._explain(part, loss.item())
+                loss.backward(np.full_like(loss.data, share))
+                total = total + share * (loss.data if on_gpu else loss.item())
             if self.clip_norm:
                 clip_gradients(self.optimizer.parameters, self.clip_norm)
             self.optimizer.lr = self.base_lr * self.schedule(self.optimizer.steps)
             self.optimizer.step(when=self._sound if on_gpu else None)
-        return loss.data if on_gpu else loss.item()
+        return total
+
+    def _parts(self, batch: tuple) -> list[tuple]:
+        size = -(-max(self.loader.batch_size, len(batch[0])) // self.accumulate)
+        return [tuple(array[k : k + size] for array in batch) for k in range(0, len(batch[0]), size)]
 
     def _reading_is_due(self) -> bool:
         on_gpu = is_array(self._unread[-1][0])
@@ -186,16 +218,16 @@ class Trainer:
 
     def _read_losses(self) -> None:
         """Add the losses not yet read to the epoch's; at one that is not finite, go back to before it and explain."""
-        losses = to_device(np.stack([loss for loss, _, _ in self._unread]), "cpu").tolist() if self._unread else []
+        losses = to_device(np.stack([loss for loss, _ in self._unread]), "cpu").tolist() if self._unread else []
         unread, self._unread = self._unread, []
-        for k, (loss, (_, images, masks)) in enumerate(zip(losses, unread, strict=True)):
+        for k, (loss, (_, batch)) in enumerate(zip(losses, unread, strict=True)):
             if not np.isfinite(loss):
                 self.batch -= len(unread) - k
                 self.optimizer.steps -= len(unread) - k
                 self._sound = np.bool_(True)
-                self._explain(images, masks, loss)
-            self.loss_sum += loss * len(images)
-            self.images_seen += len(images)
+                self._explain(batch, loss)
+            self.loss_sum += loss * len(batch[0])
+            self.images_seen += len(batch[0])
         self._last_reading = time.perf_counter()
 
     @contextmanager
@@ -211,29 +243,38 @@ class Trainer:
                 f"{self.model.arguments['base_channels']}: lower one of batch_size, size and base_channels"
             ) from error
 
-    def _forward(self, images, masks) -> Tensor:
+    def _forward(self, images, *maps) -> Tensor:
         logits = self.model(images)
-        cut = masks.shape[1] - logits.shape[2], masks.shape[2] - logits.shape[3]
-        top, left = cut[0] // 2, cut[1] // 2  # an unpadded network answers for the middle of the image
-        return self.loss(logits, masks[:, top : top + logits.shape[2], left : left + logits.shape[3]])
+        H, W = logits.shape[2:]
+        top, left = (images.shape[2] - H) // 2, (images.shape[3] - W) // 2  # unpadded, it answers for the middle
+        return self.loss(logits, *(array[:, top : top + H, left : left + W] for array in maps))
 
-    def _explain(self, images, masks, loss: float) -> None:
+    def _explain(self, batch: tuple, loss: float) -> None:
         """Run the batch again with every operation watched, and raise the error that names the first bad one."""
         what = f"the loss became {loss} in step {self.optimizer.steps + 1}"
         advice = "lower the learning rate, clip gradients (clip_norm=1.0), or check the images"
         try:
             with debug(2):
-                self._forward(images, masks)
+                for part in self._parts(batch):
+                    self._forward(*part)
         except NonFiniteError as error:
             raise NonFiniteError(f"{what}: {error}; {advice}") from None
         raise NonFiniteError(f"{what}; {advice}")
 
     def best_so_far(self) -> bool:
         """Tell whether the last epoch has the best mean validation Dice; always true without validation."""
-        if not self.validate:
-            return True
+        return self.epochs_since_best() == 0
+
+    def epochs_since_best(self) -> int:
+        """Count the epochs after the one with the best mean validation Dice; it follows from the history alone."""
+        if not self.validate or not self.history:
+            return 0
         values = [-1.0 if np.isnan(row["dice_mean"]) else row["dice_mean"] for row in self.history]
-        return values[-1] > max(values[:-1], default=-2.0)
+        return len(values) - 1 - values.index(max(values))
+
+    def out_of_patience(self) -> bool:
+        """Tell whether training should stop early."""
+        return bool(self.patience) and self.epochs_since_best() >= self.patience
 
     def state(self) -> tuple[dict[str, np.ndarray], dict]:
         """Return arrays and JSON types from which `restore` continues, bit for bit on a device of the same kind."""
@@ -255,28 +296,3 @@ class Trainer:
         self.model.rng.bit_generator.state = progress.pop("rng")
         for name, value in progress.items():
             setattr(self, name, value)
-
-
-class _stop_after_step:
-    """Within the block the first Ctrl-C is remembered, and raised when the yielded function is called."""
-
-    def __enter__(self) -> Callable[[], None]:
-        self.asked = False
-        # Signals reach the main thread only; elsewhere Ctrl-C is not ours to handle.
-        self.previous = None
-        if threading.current_thread() is threading.main_thread():
-            self.previous = signal.signal(signal.SIGINT, self._remember)
-        return self._check
-
-    def _remember(self, number, frame) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-
-    def _check(self) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-
-    def __exit__(self, *exception) -> None:
-        if self.previous is not None:
-            signal.signal(signal.SIGINT, self.previous)
