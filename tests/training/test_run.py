@@ -24,7 +24,15 @@ from tinyunet.training import Settings, Trainer, resume, train
 
 from .tiny import FAST, folder
 
-FILES = {"best.safetensors", "last.safetensors", "history.csv", "history.json", "curves.png", "report.html"}
+FILES = {
+    "best.safetensors",
+    "last.safetensors",
+    "history.csv",
+    "history.json",
+    "curves.png",
+    "augmentation.png",
+    "report.html",
+}
 TESTED = {"overlays.png", "test_scores.csv", "test_uses.json"}
 
 

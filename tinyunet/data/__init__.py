@@ -3,7 +3,7 @@
 Every dataset yields `Sample(image, mask, name, patient, spacing)`; see `tinyunet.data.sample` for the convention.
 """
 
-from tinyunet.data.augment import Augment
+from tinyunet.data.augment import PRESETS, Augment, preset
 from tinyunet.data.folder import ImageFolder
 from tinyunet.data.loader import Loader
 from tinyunet.data.normalize import Normalize
@@ -13,6 +13,7 @@ from tinyunet.data.toy import Toy
 
 __all__ = [
     "IGNORE",
+    "PRESETS",
     "Augment",
     "DataError",
     "Dataset",
@@ -22,5 +23,6 @@ __all__ = [
     "Sample",
     "Subset",
     "Toy",
+    "preset",
     "split",
 ]

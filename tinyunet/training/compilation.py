@@ -1,8 +1,9 @@
 """Compiling before the first step, on two cores where there are two.
 
-numba compiles on one core, half a minute for the kernels of a UNet on a slow machine. So a second process compiles what
-the step needs late, the loss and the convolutions whose windows do not overlap, and keeps it on disk as always; the
-first process, when it gets there, finds it. Nothing depends on the second: what it has not done, the first does.
+numba compiles on one core, half a minute for the kernels of a UNet on a slow machine. So there are two halves: a block
+of the network, and the loss with the convolutions whose windows do not overlap. A second process compiles the second
+half and keeps it on disk as always; the first process, when it is done with the first half, finds it there. Nothing
+depends on the second process: what it has not done, the first does.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ def compile_kernels(arguments: dict, loss: str) -> None:
             quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
             second = subprocess.Popen(command, **quiet)
         try:
+            _forward_and_backward(lambda x: model.pool(model.encoder1(x)), images)
             LOSSES[loss](model(images), masks).backward()
         finally:
             if second:
@@ -55,18 +57,20 @@ def _masks(arguments: dict) -> np.ndarray:
     return np.ones((2, side, side), np.int64)
 
 
-def _compile_what_comes_late(arguments: dict, loss: str) -> None:
+def _forward_and_backward(layer, x: np.ndarray) -> None:
+    y = layer(Tensor(x, requires_grad=True))
+    y.backward(np.zeros_like(y.data))
+
+
+def _compile_second_half(arguments: dict, loss: str) -> None:
     model, masks = UNet(**arguments), _masks(arguments)
-    base = arguments["base_channels"]
 
     def zeros(channels):
-        return Tensor(np.zeros((2, channels, *masks.shape[1:]), np.float32), requires_grad=True)
+        return np.zeros((2, channels, *masks.shape[1:]), np.float32)
 
-    LOSSES[loss](zeros(arguments["classes"]), masks).backward()
-    for layer, channels in ((model.decoder1, base), (model.up2, 2 * base)):
-        y = layer(zeros(channels))
-        y.backward(np.zeros_like(y.data))
+    _forward_and_backward(model.decoder1, zeros(arguments["base_channels"]))
+    LOSSES[loss](Tensor(zeros(arguments["classes"]), requires_grad=True), masks).backward()
 
 
 if __name__ == "__main__":
-    _compile_what_comes_late(json.loads(sys.argv[1]), sys.argv[2])
+    _compile_second_half(json.loads(sys.argv[1]), sys.argv[2])

@@ -8,9 +8,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from .. import plot
 from ..backend import announce_compilation, choose_device, keep_freed_memory
 from ..checkpoint import CheckpointError, read_checkpoint, write_checkpoint
-from ..data import Augment, Loader, Normalize
+from ..data import Loader, Normalize, preset
 from ..data.instances import Instances
 from ..data.source import Sources, open_sources
 from ..inference import Segmenter
@@ -227,6 +228,7 @@ def _run(
                 _, trial = _build(chosen, sources, device, show_progress=False)
                 trial.step(*next(trial.loader.epoch(0)))
                 del trial
+        plot.save_figure(plot.augmentations(trainer.loader), folder / "augmentation.png")
         _fit(trainer, chosen.epochs, folder, save_position)
         best = Segmenter.load(folder / "best.safetensors").to(device)
         scored, dataset = ("test", sources.test) if sources.test is not None else ("validation", sources.validation)
@@ -249,7 +251,9 @@ def _run(
         )
         for alert in alerts:
             say(f"look at this: {alert}")
-    say(f"\nIn {folder}: report.html, overlays.png, curves.png; the trained network is best.safetensors")
+    say(
+        f"\nIn {folder}: report.html, overlays.png, curves.png, augmentation.png; the trained network is best.safetensors"
+    )
     say(f"Segment images with it: tinyunet predict {folder} IMAGE ...")
     return Result(best, trainer.history, scores, folder)
 
@@ -285,10 +289,11 @@ def _build(chosen: Settings, sources: Sources, device: str, show_progress: bool)
     if chosen.freeze:
         freeze(model, chosen.freeze)
     segmenter = Segmenter(model, normalize, training.class_names, training.mask_values)
-    augment = None
-    if chosen.augment:
-        zoom = (1 / chosen.zoom, chosen.zoom)
-        augment = Augment(flip=True, rot90=True, rotate=chosen.rotate, scale=zoom, gamma=(0.7, 1.5))
+    changes: dict = {"drop_channel": chosen.drop_channel}
+    changes |= {"swap": [tuple(map(int, pair.split(":"))) for pair in chosen.swap.split(",")]} if chosen.swap else {}
+    changes |= {"rotate": chosen.rotate} if chosen.rotate else {}
+    changes |= {"scale": (1 / chosen.zoom, chosen.zoom)} if chosen.zoom != 1 else {}
+    augment = preset(chosen.augmentation, **changes) if chosen.augment else None
     borders = None
     if chosen.border_weight:
         instances = Instances.of_data(chosen.data, "train")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any
 
 from .. import functional as F
 from ..backend import gpu_number
+from ..data.augment import PRESETS
 from ..optim import SGD, Adam, AdamW, Constant, Cosine, Poly, Step
 from .weights import numbers
 
@@ -76,9 +78,21 @@ class Settings:
         ("minmax", "symmetric", "zscore", "window"),
     )
     window: tuple[float, float] | None = _setting(None, "intensities that become 0 and 1 with --normalize window")
-    augment: bool = _setting(True, "flip, quarter turns and gamma at random")
-    rotate: float = _setting(0.0, "also rotate by up to so many degrees")
-    zoom: float = _setting(1.0, "also scale by a factor of up to this, or its inverse")
+    augment: bool = _setting(True, "change the training images at random, as --augmentation says")
+    augmentation: str = _setting(
+        "light",
+        "flips, quarter turns and gamma (light); more, for soft tissue (elastic); as nnU-Net does (strong); upright, "
+        "with a bias field (mri). augmentation.png shows it",
+        tuple(name for name in PRESETS if name != "none"),
+    )
+    rotate: float = _setting(0.0, "rotate by up to so many degrees; 0 for what --augmentation says")
+    zoom: float = _setting(1.0, "scale by a factor of up to this, or its inverse; 1 for what --augmentation says")
+    swap: str = _setting(
+        "", "classes that change places when an image is mirrored, '1:2' for left and right kidney", metavar="PAIRS"
+    )
+    drop_channel: float = _setting(
+        0.0, "probability of blanking each modality, so that the network learns to do without it; one stays"
+    )
     size: int = _setting(0, "train on squares cut from the images with this side; 0 for whole images")
     channels: int = _setting(0, "read images as grey (1) or RGB (3); 0 as they are", (0, 1, 3))
     series: int | None = _setting(None, "DICOM series to take where a folder holds several", metavar="N")
@@ -110,6 +124,8 @@ class Settings:
             if choices and getattr(self, f.name) not in choices:
                 allowed = ", ".join(map(str, choices))
                 raise ValueError(f"{f.name} must be one of {allowed}, got {getattr(self, f.name)!r}")
+        if not re.fullmatch(r"(\d+:\d+(,\s*\d+:\d+)*)?", self.swap):
+            raise ValueError(f"swap takes pairs of classes such as '1:2, 3:4', got {self.swap!r}")
         if self.device not in ("auto", "cpu"):
             gpu_number(self.device)
         if (self.freeze or self.fresh) and not self.start_from:
