@@ -252,7 +252,8 @@ def _run(
         for alert in alerts:
             say(f"look at this: {alert}")
     say(
-        f"\nIn {folder}: report.html, overlays.png, curves.png, augmentation.png; the trained network is best.safetensors"
+        f"\nIn {folder}: report.html, overlays.png, curves.png, augmentation.png; "
+        "the trained network is best.safetensors"
     )
     say(f"Segment images with it: tinyunet predict {folder} IMAGE ...")
     return Result(best, trainer.history, scores, folder)
