@@ -167,8 +167,12 @@ def test_ctrl_c_while_waiting_for_a_batch():
             time.sleep(0.2)
 
     dataset = Recorder(50, does=interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        list(loader(dataset, prefetch=1).epoch(0))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a program in the background may ignore it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            list(loader(dataset, prefetch=1).epoch(0))
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert not threads() and settled(dataset) <= 8
 
 
