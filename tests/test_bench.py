@@ -198,7 +198,7 @@ def test_the_command_prints_and_writes(tiny, monkeypatch, capsys, tmp_path, mode
     assert ("PyTorch is not installed" in said) != compared
     assert said.endswith("In a/b: bench.json, bench.png\n")
 
-    content = json.loads((tmp_path / "a/b/bench.json").read_text())
+    content = json.loads((tmp_path / "a/b/bench.json").read_text("utf-8"))
     assert set(content) == {"mode", "machine", "rounds", "rows"} | ({"peaks"} if mode == "ops" else set())
     assert (content["mode"], content["rounds"], content["machine"]["threads"]) == (mode, 2, 1)
     assert set(content["machine"]) == {"cpu", "cores", "threads", "vector_bits", "versions"}

@@ -344,7 +344,7 @@ def test_dicom_entries_are_named_and_never_quoted(tmp_path, capsys):
     (finding,) = severe(examine(root))
     assert finding.kind == "identifying entries" and "PatientName" in finding.what and "PatientID" in finding.what
     main(["check", str(root), "--out", str(tmp_path / "out"), "--json", str(tmp_path / "found.json")])
-    written = "".join(capsys.readouterr()) + (tmp_path / "found.json").read_text()
+    written = "".join(capsys.readouterr()) + (tmp_path / "found.json").read_text("utf-8")
     assert not any(word in written for value in scans.SECRET.values() for word in value.split("^"))
 
 
@@ -366,8 +366,8 @@ def test_the_command(tmp_path, clean, capsys):
     assert main(arguments) == 1
     said = capsys.readouterr().out
     assert "error    7 images without a mask" in said and "and 3 more" in said
-    (finding,) = [f for f in json.loads(record.read_text())["findings"] if f["severity"] == "error"]
-    assert len(finding["files"]) == 7 and json.loads(record.read_text())["counts"]["error"] == 1
+    (finding,) = [f for f in json.loads(record.read_text("utf-8"))["findings"] if f["severity"] == "error"]
+    assert len(finding["files"]) == 7 and json.loads(record.read_text("utf-8"))["counts"]["error"] == 1
 
 
 @pytest.mark.parametrize(

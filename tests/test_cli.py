@@ -102,7 +102,7 @@ def test_a_finished_run_has_pictures_and_a_report(trained):
     for name in ("curves.png", "overlays.png"):
         pixels = read_image(trained / "run" / name)
         assert min(pixels.shape[1:]) > 200 and pixels.std() > 5
-    assert "data:image/png;base64," in (trained / "run" / "report.html").read_text()
+    assert "data:image/png;base64," in (trained / "run" / "report.html").read_text("utf-8")
 
 
 def test_predict_writes_the_values_of_the_training_masks(command, trained, tmp_path):
@@ -180,7 +180,7 @@ def test_evaluate_writes_scores(command, trained, tmp_path, empty):
     assert (code, complained) == (0, "") and "value 200" in said and "6 images" in said
     rows = list(csv.DictReader((tmp_path / "evaluation" / "scores.csv").open()))
     assert len(rows) == 6 * 3 and {row["class"] for row in rows} == {"background", "value 90", "value 200"}
-    scores = json.loads((tmp_path / "evaluation" / "scores.json").read_text())
+    scores = json.loads((tmp_path / "evaluation" / "scores.json").read_text("utf-8"))
     assert scores["empty"] == empty and len(scores["dice"]["mean"]) == 3
     assert read_image(tmp_path / "evaluation" / "overlays.png").std() > 5
 
@@ -189,10 +189,10 @@ def test_evaluate_takes_the_options_of_predict(command, trained, tmp_path):
     run = shutil.copytree(trained / "run", tmp_path / "run")
     code, _, _ = command("evaluate", run, trained / "data", "--tta", 4, "--largest", "--tile", 48)
     assert code == 0
-    use = json.loads((run / "test_uses.json").read_text())["uses"][-1]
+    use = json.loads((run / "test_uses.json").read_text("utf-8"))["uses"][-1]
     assert use["how"] == {"tta": 4, "largest": True, "tile": 48}
-    assert "--tile 48 --tta 4 --largest" in (tmp_path / "evaluation" / "report.html").read_text()
-    scores = json.loads((tmp_path / "evaluation" / "scores.json").read_text())
+    assert "--tile 48 --tta 4 --largest" in (tmp_path / "evaluation" / "report.html").read_text("utf-8")
+    scores = json.loads((tmp_path / "evaluation" / "scores.json").read_text("utf-8"))
     found = Segmenter.load(run).evaluate(
         ImageFolder(trained / "data", mask_values=VALUES), tta=4, largest=True, tile=48
     )
@@ -206,9 +206,9 @@ def test_evaluate_writes_a_report_and_counts_objects(command, trained, tmp_path)
         save(data / "instances" / f"s{k}.png", ((mask > 0) * (1 + (np.arange(32) > 15))).astype(np.uint8))
     code, said, _ = command("evaluate", trained / "run", data, "--tolerance", 2)
     assert code == 0 and "surface Dice at 2 px" in said and "report.html" in said
-    text = (tmp_path / "evaluation" / "report.html").read_text()
+    text = (tmp_path / "evaluation" / "report.html").read_text("utf-8")
     assert "the values of the instance maps" in text and "tinyunet train" in text and "validation Dice" in text
-    scores = json.loads((tmp_path / "evaluation" / "scores.json").read_text())
+    scores = json.loads((tmp_path / "evaluation" / "scores.json").read_text("utf-8"))
     there = [
         found[1] + missed[1] for found, missed in zip(*map(scores["objects"].get, ("found", "missed")), strict=True)
     ]
@@ -347,7 +347,7 @@ def test_a_folder_that_cannot_be_made_is_named(command, trained, tmp_path, line)
     arguments = [a.replace("RUN", f"{trained}/run").replace("DATA", f"{trained}/data") for a in line.split()]
     code, _, complained = command(*arguments, "--out", "file/out", *(OPTIONS if arguments[0] == "train" else []))
     assert code == 1 and "file/out" in complained and complained.count("\n") == 1
-    assert (tmp_path / "file").read_text() == "in the way"
+    assert (tmp_path / "file").read_text("utf-8") == "in the way"
 
 
 def test_a_full_disk_stops_training_and_says_how_to_go_on(command, trained, tmp_path, monkeypatch):

@@ -32,7 +32,7 @@ def test_what_stops_it_leaves_the_old_file_and_no_other(tmp_path, monkeypatch, s
     monkeypatch.setattr(os, step, fail)
     with pytest.raises(type(error)):
         write_whole(path, "new")
-    assert path.read_text() == "old" and os.listdir(tmp_path) == ["file"]
+    assert path.read_text("utf-8") == "old" and os.listdir(tmp_path) == ["file"]
 
 
 def test_a_full_device(tmp_path):
@@ -47,7 +47,7 @@ def test_a_full_device(tmp_path):
         with pytest.raises(OSError) as caught:
             write_whole(path, "new")
     assert caught.value.errno == errno.ENOSPC
-    assert path.read_text() == "old" and os.listdir(tmp_path) == ["file"]
+    assert path.read_text("utf-8") == "old" and os.listdir(tmp_path) == ["file"]
 
 
 def test_a_missing_folder_is_named(tmp_path):

@@ -213,7 +213,7 @@ def memory_of(device: str) -> tuple[int, int] | None:
     table = Path("/proc/meminfo")
     if not table.exists():
         return None
-    lines = dict(line.split(":", 1) for line in table.read_text().splitlines())
+    lines = dict(line.split(":", 1) for line in table.read_text("utf-8").splitlines())
     free, total = (1024 * int(lines[name].split()[0]) for name in ("MemAvailable", "MemTotal"))
     return free, total
 

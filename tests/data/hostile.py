@@ -272,7 +272,7 @@ def read_all(folder: Path) -> None:
     if MEDICAL:
         import SimpleITK  # noqa: F401
     Image.init()
-    in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    in_use = int(Path("/proc/self/statm").read_text("utf-8").split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (in_use + 2**29, in_use + 2**29))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for path in sorted(folder.iterdir()):

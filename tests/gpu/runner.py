@@ -181,7 +181,7 @@ def build_together(sources: list[str], names: tuple[str, ...]) -> list[dict[str,
 
 def _compile(text: str) -> Path:
     """Return the library that g++ makes of a text, from disk if it is there."""
-    key = hashlib.sha256("\0".join([text, HEADER.read_text(), *FLAGS]).encode()).hexdigest()[:20]
+    key = hashlib.sha256("\0".join([text, HEADER.read_text("utf-8"), *FLAGS]).encode()).hexdigest()[:20]
     library = CACHE / f"{key}.so"
     if not library.exists():
         CACHE.mkdir(parents=True, exist_ok=True)

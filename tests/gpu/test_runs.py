@@ -140,7 +140,7 @@ def no_drawing(monkeypatch):
 
 
 def rows(out):
-    found = json.loads((out / "history.json").read_text())
+    found = json.loads((out / "history.json").read_text("utf-8"))
     return [[row[key] for key in ("epoch", "loss", "dice_mean")] for row in found]
 
 
@@ -166,7 +166,7 @@ def test_a_stopped_run_goes_on_on_the_other_device(gpu, no_drawing, tmp_path, mo
     with on(second):
         result = resume(out, device=second, show_progress=False)
     assert result.segmenter.model.device == second
-    assert f"<td>{second}</td>" in (out / "report.html").read_text()
+    assert f"<td>{second}</td>" in (out / "report.html").read_text("utf-8")
     np.testing.assert_allclose(rows(out), rows(whole.folder), rtol=1e-4)
     (arrays, _), (exact, _) = (read_checkpoint(path / "last.safetensors") for path in (out, whole.folder))
     for name, array in exact.items():
@@ -177,7 +177,7 @@ def test_the_device_is_named(gpu, no_drawing, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(backend, "find_driver", lambda: Driver((13, 0), (H100,)))
     train(folder(tmp_path / "data", sizes=((16, 16),)), tmp_path / "out", **FAST | {"epochs": 1, "show_progress": True})
     assert "\ndevice: cuda, H100, 80 GiB, compute capability 9.0\n" in capsys.readouterr().out
-    assert "<td>cuda, H100, 80 GiB" in (tmp_path / "out" / "report.html").read_text()
+    assert "<td>cuda, H100, 80 GiB" in (tmp_path / "out" / "report.html").read_text("utf-8")
     _, description = read_checkpoint(tmp_path / "out" / "last.safetensors")
     assert description["settings"]["device"] == "auto"  # so that it continues where there is no GPU
 
@@ -231,7 +231,7 @@ def test_networks_are_validated_and_timed_on_the_gpu(gpu, monkeypatch, tmp_path,
         assert waits.count("synchronize") == 2 * 2 * (2 + networks.WARM_UP)
     said = capsys.readouterr().out
     assert said.startswith("on cuda") and "PyTorch is not installed with CUDA: tinyunet alone" in said
-    content = json.loads((tmp_path / "bench.json").read_text())
+    content = json.loads((tmp_path / "bench.json").read_text("utf-8"))
     assert content["machine"]["gpu"].startswith("cuda") and {"cupy", "cuda"} <= content["machine"]["versions"].keys()
     assert [row["task"] for row in content["rows"]] == ["training step", "inference"]
     assert all(row["error"]["tinyunet"] < 1e-4 and row["ms"]["tinyunet"] > 0 for row in content["rows"])

@@ -10,7 +10,7 @@ from . import verify
 
 
 def test_the_table_is_up_to_date():
-    assert verify.TABLE.read_text() == verify.render(), "run `python -m tests.gpu.verify --render`"
+    assert verify.TABLE.read_text("utf-8") == verify.render(), "run `python -m tests.gpu.verify --render`"
 
 
 @pytest.fixture

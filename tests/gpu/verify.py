@@ -46,7 +46,7 @@ TOOLS = ("memcheck", "racecheck", "synccheck")
 
 def sha256(folder: Path) -> str:
     """Return the SHA-256 of what a folder runs on a GPU: gpu*.py, gpu*.cu with includes, and those of ops it uses."""
-    text = "".join(path.read_text() for path in sorted(folder.glob("gpu*.py")))
+    text = "".join(path.read_text("utf-8") for path in sorted(folder.glob("gpu*.py")))
     text += "".join(CudaSource(path.with_suffix(".py")).text for path in sorted(folder.glob("gpu*.cu")))
     text += "".join(
         sha256(PACKAGE / "ops" / op) for op in re.findall(r"^from \.\.(\w+) import gpu", text, re.MULTILINE)
@@ -103,7 +103,7 @@ def machine() -> dict:
 
 def render() -> str:
     """Return the table: for every folder, whether what it runs now is what ran on a GPU."""
-    found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"kernels": {}}
+    found = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {"kernels": {}}
     where = f"{found.get('device')}, {found.get('date')}"
     lines = [
         "# Which GPU kernels have run on a GPU",

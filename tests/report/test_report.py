@@ -178,7 +178,7 @@ def test_worst_cases_come_first(tmp_path):
 
 def test_without_images_to_score(tmp_path):
     write_evaluation(tmp_path, segmenter(Data()), None, None, title="x", history=HISTORY[:1])
-    words = Page((tmp_path / "report.html").read_text()).text
+    words = Page((tmp_path / "report.html").read_text("utf-8")).text
     assert "There are no validation or test images, so no score." in words and "Model card" in words
     assert "no validation Dice to choose by" in words and not (tmp_path / "overlays.png").exists()
 
@@ -187,7 +187,7 @@ def test_only_counts_without_details(tmp_path):
     data = Data()
     scores = measure(segmenter(data).predict, data, Scores(data.class_names))
     write_report(tmp_path / "r.html", title="x", segmenter=segmenter(data), scores=scores, scored="validation")
-    words = Page((tmp_path / "r.html").read_text()).text
+    words = Page((tmp_path / "r.html").read_text("utf-8")).text
     assert "HD95" not in words and "these scores flatter" in words
 
 
@@ -201,7 +201,7 @@ def test_alerts(tmp_path):
         half.add(np.where(sample.mask == 1, 1, 0), sample.mask, sample.name)
     (alert,) = write_evaluation(tmp_path, net, data, blind, title="x", scored="validation")
     assert "every pixel is predicted as 'background'" in alert
-    assert "every pixel is predicted as" in Page((tmp_path / "report.html").read_text()).text
+    assert "every pixel is predicted as" in Page((tmp_path / "report.html").read_text("utf-8")).text
     (alert,) = write_evaluation(tmp_path, net, data, half, title="x", scored="validation")
     assert "class '<b>2</b>' is in the masks but never predicted" in alert
     assert not (tmp_path / "test_uses.json").exists()
@@ -214,7 +214,7 @@ def test_volumes_show_their_worst_slice(tmp_path):
     scores = measure(net.predict, data, Scores(data.class_names, detailed=True))
     write_evaluation(tmp_path, net, data, scores, title="x")
     wrong = [((net.predict(s.image) != s.mask) & (s.mask != IGNORE)).sum() for s in data.samples]
-    assert f"slice {np.argmax(wrong) + 1} of 4" in Page((tmp_path / "report.html").read_text()).text
+    assert f"slice {np.argmax(wrong) + 1} of 4" in Page((tmp_path / "report.html").read_text("utf-8")).text
     shown = case_of(data.samples, net.predict)
     assert np.array_equal(shown.truth, data[int(np.argmax(wrong))].mask)
 

@@ -27,7 +27,7 @@ def runs(tmp_path):
 def test_first_use_is_silent_and_so_is_the_same_evaluation_again(runs):
     for _ in range(3):
         assert note_test_use(runs / "one", weights(0), IMAGES, 0.9) == ""
-    record = json.loads((runs / "one" / RECORD).read_text())
+    record = json.loads((runs / "one" / RECORD).read_text("utf-8"))
     assert len(record["uses"]) == 1 and record["uses"][0]["dice"] == 0.9
 
 
@@ -50,7 +50,7 @@ def test_only_shared_images_count(runs):
     note_test_use(runs / "one", weights(0), IMAGES[:30], 0.9)
     assert "10 of these 20 test images" in note_test_use(runs / "two", weights(1), IMAGES[20:], float("nan"))
     assert note_test_use(runs / "two", weights(2), ["f" * 16], 0.9) == ""
-    assert json.loads((runs / "two" / RECORD).read_text())["uses"][0]["dice"] is None
+    assert json.loads((runs / "two" / RECORD).read_text("utf-8"))["uses"][0]["dice"] is None
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"uses": [{}]}', '{"uses": 3}', '{"uses": [{"images": 3}]}'])
@@ -59,7 +59,7 @@ def test_a_damaged_record_is_named_and_left_alone(runs, content, where):
     (runs / where / RECORD).write_text(content)
     text = note_test_use(runs / "one", weights(0), IMAGES, 0.9)
     assert str(runs / where / RECORD) in text and "cannot be read" in text
-    assert (runs / where / RECORD).read_text() == content
+    assert (runs / where / RECORD).read_text("utf-8") == content
     assert (runs / "one" / RECORD).exists()
 
 

@@ -68,7 +68,7 @@ def assert_same_run(one, other):
         assert a.keys() == b.keys()
         for key in a:
             assert np.array_equal(a[key], b[key]), (name, key)
-    rows = [json.loads((run / "history.json").read_text()) for run in (one, other)]
+    rows = [json.loads((run / "history.json").read_text("utf-8")) for run in (one, other)]
     for row in (*rows[0], *rows[1]):
         row.pop("seconds")
     assert rows[0] == rows[1]
@@ -84,12 +84,12 @@ def test_a_run_writes_everything_and_can_be_loaded(tmp_path, data, capsys):
     assert result.folder == out and len(result.scores) == 1  # a fifth of 6 images
     rows = list(csv.DictReader((out / "history.csv").open()))
     assert [int(row["epoch"]) for row in rows] == [1, 2] == [row["epoch"] for row in result.history]
-    assert json.loads((out / "history.json").read_text()) == result.history
+    assert json.loads((out / "history.json").read_text("utf-8")) == result.history
     scores = list(csv.DictReader((out / "test_scores.csv").open()))
     assert [(row["image"], row["class"]) for row in scores] == [
         (result.scores.names[0], name) for name in ("background", "foreground")
     ]
-    text = (out / "report.html").read_text()
+    text = (out / "report.html").read_text("utf-8")
     for part in ("Mean over 1 test images", "Surface Dice", "--epochs 2", "255 -&gt; 1 foreground"):
         assert part in text
     said = capsys.readouterr().out
@@ -130,7 +130,7 @@ def test_best_and_last_hold_the_weights_of_their_epochs(tmp_path, data, monkeypa
         loaded = Segmenter.load(tmp_path / "out" / f"{name}.safetensors").model.state_dict()
         for key, array in loaded.items():
             assert np.array_equal(array, states[epoch - 1][key]), (name, key)
-    text = (tmp_path / "out" / "report.html").read_text()
+    text = (tmp_path / "out" / "report.html").read_text("utf-8")
     assert "The weights are from epoch 2, which had the highest mean validation Dice, 0.9000" in text
 
 
@@ -176,7 +176,7 @@ def test_layouts_classes_channels_and_sizes(tmp_path, name):
         == FILES | {"test": TESTED, "validation": {"overlays.png", "validation_scores.csv"}, None: set()}[scored]
     )
     assert ("dice_mean" in result.history[0]) == (settings.get("validation") != 0.0)
-    text = (out / "report.html").read_text()
+    text = (out / "report.html").read_text("utf-8")
     assert ("no score" in text) == (scored is None)
     assert ("the last epoch" in text) == (settings.get("validation") == 0.0)
     split = {folder: None, divided: "test", only_train: "train"}[layout]
@@ -385,7 +385,7 @@ def test_resuming_a_finished_run_writes_its_report_again(tmp_path, uninterrupted
     shutil.copytree(whole, out)
     (out / "report.html").unlink()
     assert len(resume(out, show_progress=False).history) == 3
-    assert (out / "report.html").read_text() == (whole / "report.html").read_text()
+    assert (out / "report.html").read_text("utf-8") == (whole / "report.html").read_text("utf-8")
     assert_same_run(out, whole)
 
 

@@ -85,7 +85,7 @@ def _two_steps(name: str, case: Case, torch, device: str = "cpu") -> None:
 
 
 def _peak() -> int:
-    line = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
+    line = next(line for line in STATUS.read_text("utf-8").splitlines() if line.startswith("VmHWM:"))
     return 1024 * int(line.split()[1])
 
 

@@ -98,7 +98,9 @@ class CudaSource:
 
     @cached_property
     def text(self) -> str:
-        return _INCLUDE.sub(lambda found: (self.path.parent / found[1]).read_text(), self.path.read_text())
+        return _INCLUDE.sub(
+            lambda found: (self.path.parent / found[1]).read_text("utf-8"), self.path.read_text("utf-8")
+        )
 
     @cached_property
     def kernels(self) -> dict[str, tuple[str | None, str]]:
