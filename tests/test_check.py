@@ -246,6 +246,8 @@ def clean(tmp_path_factory):
 @pytest.mark.parametrize("fault", FAULTS)
 def test_every_planted_fault_is_found(tmp_path, clean, fault):
     severity, kind, count, text, plant = FAULTS[fault]
+    if fault == "accent" and sys.getfilesystemencoding() != "utf-8":
+        pytest.skip("this system has no file names with accents")
     root = shutil.copytree(clean, tmp_path / "data")
     plant(root)
     found = examine(root)
