@@ -324,7 +324,7 @@ def _caller() -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-def _ops_behind(last: Op) -> list[Op]:
+def ops_behind(last: Op) -> list[Op]:
     """Return every op that `last` depends on, itself included, in the order of creation."""
     found, waiting = {last}, [last]
     while waiting:
@@ -362,7 +362,7 @@ def backward(tensor: Tensor, gradient=None) -> None:
         _accumulate(tensor, gradient)
         return
 
-    order = _ops_behind(tensor.creator)
+    order = ops_behind(tensor.creator)
     arrived = {tensor.creator: gradient}  # the gradient of each op's result, as far as it has been summed
     watching = settings.debug_level() >= 2
     while order:

@@ -1,4 +1,4 @@
-"""What each mode of `tinyunet bench` measures, prints and writes; the options themselves are in `cli.py`."""
+"""What each mode of `tinyunet bench` measures, prints and writes; the options themselves are in `cli/machine.py`."""
 
 from __future__ import annotations
 

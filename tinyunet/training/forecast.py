@@ -13,7 +13,7 @@ from math import prod
 
 import numpy as np
 
-from ..autograd import Op, Tensor, _ops_behind
+from ..autograd import Op, Tensor, ops_behind
 from ..backend import memory_of
 from ..nn import UNet
 from ..nn.summary import readable_bytes
@@ -84,7 +84,7 @@ def bytes_of_step(model: UNet, loss: Callable[..., Tensor], shape: tuple[int, in
     images = np.zeros((n, model.arguments["in_channels"], side, side), np.float32)
     logits = model(images)
     targets = [np.zeros((n, *logits.shape[2:]), dtype) for dtype in (np.int64, np.float32)]
-    ops = _ops_behind(loss(logits, *targets[:maps]).creator)
+    ops = ops_behind(loss(logits, *targets[:maps]).creator)
 
     def size(shape: tuple[int, ...], itemsize: int = 4) -> float:
         return prod(shape) * itemsize * (grow if len(shape) > 1 and shape[0] == n else 1)

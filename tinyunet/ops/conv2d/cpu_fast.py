@@ -1,7 +1,8 @@
 """3 x 3 convolution with stride 1 in float32, where a UNet spends most of its time, with half the multiplications.
 
-The ideas in their order. Times are those of 4 images, 64 -> 64 channels, 64 x 64 pixels, forward, in units of the time
-of PyTorch 2.13 on the same two AVX2 cores; the loops of `cpu.py` take 8, and with four output channels per pass 2.1.
+The ideas in order. Times are trials made once while this was written (4 images, 64 -> 64 channels, 64 x 64 pixels,
+forward), in units of PyTorch's on the same two AVX2 cores; the loops of `cpu.py` take 8, with four output channels per
+pass 2.1. `tinyunet bench --ladder` measures the first and the last step of the way.
 
 1. *Winograd's F(4,3) along the columns of the image.* Four output rows of one column need six input rows d0..d5 and
    three kernel rows w0..w2. They are 4 x 3 = 12 products, or 6 with polynomials: multiply values at the points
