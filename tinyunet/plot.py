@@ -21,20 +21,27 @@ if TYPE_CHECKING:
 
 CLASS_COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#F0E442", "#0072B2", "#D55E00")
 RIGHT, EXTRA, MISSED = "#009E73", "#D55E00", "#56B4E9"
+INPUT, KERNEL, OUTPUT, GRADIENT = "#0072B2", "#E69F00", "#009E73", "#CC79A7"  # roles, in lessons and glass-box tools
 
 
 def new_figure(width: float, height: float):
     """Return a matplotlib figure of this size in inches that belongs to no window and needs no screen."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure._repr_png_ = lambda: _png(figure)  # a notebook asks for this, whether or not pyplot was used in it
+    return figure
+
+
+def _png(figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return buffer.getvalue()
 
 
 def save_figure(figure, path: str | Path) -> None:
     """Write a figure as PNG, whole or not at all."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    write_whole(path, buffer.getvalue())
+    write_whole(path, _png(figure))
 
 
 def curves(history: Sequence[dict]):
@@ -223,7 +230,7 @@ def augmentations(loader: Loader, samples: int = 3, variants: int = 5):
     figure = new_figure(2.2 * (variants + 1), 2.3 * rows + 0.5)
     for index, axes in enumerate(figure.subplots(rows, variants + 1, squeeze=False)):
         sample = dataset[index]
-        original = loader.normalize(sample.image)
+        original = loader.normalize(sample.image, volume=sample.statistics)
         limits = float(original.min()), float(original.max())
         seen = [(original, sample.mask), *(loader.prepare(index, epoch)[:2] for epoch in range(variants))]
         for a, (image, mask) in zip(axes, seen, strict=True):

@@ -1,4 +1,4 @@
-"""The `tinyunet` command: check, train, predict, evaluate, summary, convert, bench, doctor.
+"""The `tinyunet` command: check, train, predict, evaluate, summary, convert, bench, doctor, lessons.
 
 Exit codes: 0 done, 1 it could not be done (one line says why and what to change), 2 the command line is wrong,
 130 stopped by Ctrl-C.
@@ -11,7 +11,8 @@ import sys
 
 from .. import __version__
 from ..backend import DeviceError, keep_freed_memory
-from . import apply, check, machine, networks, train
+from ..teaching.notebooks import MissingExtra
+from . import apply, check, lessons, machine, networks, train
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt as stop:
         print(f"\n{stop}" if stop.args else "\nstopped", file=sys.stderr)
         return 130
-    except (ValueError, OSError, ArithmeticError, MemoryError, DeviceError) as error:
+    except (ValueError, OSError, ArithmeticError, MemoryError, DeviceError, MissingExtra) as error:
         # What the library raises about data, settings, files and training; anything else is a bug and shows its trace.
         if options.traceback:
             raise
@@ -45,6 +46,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tinyunet {__version__}")
     parser.add_argument("--traceback", action="store_true", help="on an error, show where in the code it arose")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for module in (check, train, apply, networks, machine):
+    for module in (check, train, apply, networks, machine, lessons):
         module.add(commands)
     return parser
