@@ -30,6 +30,7 @@ __all__ = [
     "load",
     "matmul_precision",
     "no_grad",
+    "profile",
     "resume",
     "train",
     "use_kernels",
@@ -49,4 +50,8 @@ def __getattr__(name: str):
         from . import training
 
         return getattr(training, name)
+    if name == "profile":
+        from .glass import profile
+
+        return profile
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

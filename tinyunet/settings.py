@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
+
+if TYPE_CHECKING:
+    from .observer import Observer
 
 Rung = Literal["auto", "reference", "plain", "cpu", "gpu"]
 Precision = Literal["float32", "tf32"]
@@ -19,6 +22,7 @@ _kernels: ContextVar[Rung] = ContextVar("kernels", default="auto")
 _precision: ContextVar[Precision] = ContextVar("precision", default="float32")
 _debug: ContextVar[int] = ContextVar("debug", default=0)
 _layer: ContextVar[str] = ContextVar("layer", default="")
+_observer: ContextVar[Observer | None] = ContextVar("observer", default=None)
 
 
 @contextmanager
@@ -126,3 +130,13 @@ def in_layer(name: str):
 def current_layer() -> str:
     """Return the name of the layer that is running, if it is known."""
     return _layer.get()
+
+
+def observed_by(observer: Observer):
+    """Return a context manager in which `observer` runs every operation; `observer.observing` is the one to use."""
+    return _set(_observer, observer)
+
+
+def observer() -> Observer | None:
+    """Return who sees every operation as it runs, if anybody does."""
+    return _observer.get()

@@ -1,19 +1,17 @@
-"""The operations of a UNet at its shapes: what each computes, here and in PyTorch, and what it costs by its formula.
+"""The operations of a UNet at its shapes: what each computes, here and in PyTorch.
 
-Operations (FLOPs) and bytes are those of the formula, not of the kernel: each addition, multiplication, comparison,
-exponential or logarithm counts one; inputs, saved arrays and results move once. So a kernel that is cleverer than its
-formula (Winograd needs half the multiplications) can pass the machine's peak, and data that stays in a cache its copy.
+What an operation costs is that of its formula, not of the kernel; see `tinyunet/glass/cost.py`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from .. import functional as F
+from ..glass.cost import cost_of
 from . import pytorch
 
 
@@ -21,7 +19,7 @@ from . import pytorch
 class Case:
     """A differentiable operation on random inputs.
 
-    `ours` takes Tensors, `torch` the module torch and its tensors. `flops` are those of forward and of backward.
+    `ours` takes Tensors, `torch` the module torch and its tensors. `options` are those that the cost depends on.
     `other_bytes` are read forward besides the inputs (labels). Where the gradients are mere views of the upstream
     gradient, `backward` is False: there is nothing to time.
     """
@@ -31,12 +29,17 @@ class Case:
     shapes: tuple[tuple[int, ...], ...]
     ours: Callable
     torch: Callable
-    flops: tuple[int, int]
+    options: dict = field(default_factory=dict)
     other_bytes: int = 0
     backward: bool = True
 
     def __str__(self) -> str:
         return f"{self.op} {self.detail}"
+
+    @property
+    def flops(self) -> tuple[int, int]:
+        """Those of forward and of backward."""
+        return tuple(cost_of(self.op, self.shapes, self.options, direction=d).flops for d in ("forward", "backward"))
 
     def inputs(self) -> list[np.ndarray]:
         """Return random inputs, always the same."""
@@ -45,55 +48,50 @@ class Case:
 
 
 def conv2d(C: int, O: int, size: int, kernel_size: int = 3, N: int = 4) -> Case:
-    """Return a "same" convolution C -> O with bias: twice a multiply-add per output, channel and kernel offset."""
+    """Return a "same" convolution C -> O with bias."""
     k, options = kernel_size, {"padding": kernel_size // 2}
-    flops = 2 * N * O * size * size * C * k * k
     return Case(
         "conv2d",
         f"{k}x{k} {C}->{O}, {N}x{size}x{size}",
         ((N, C, size, size), (O, C, k, k), (O,)),
         lambda x, w, b: F.conv2d(x, w, b, **options),
         lambda torch, x, w, b: torch.nn.functional.conv2d(x, w, b, **options),
-        (flops, 2 * flops),
+        options,
     )
 
 
 def conv_transpose2d(C: int, O: int, size: int, N: int = 4) -> Case:
     """Return an up-convolution C -> O from `size` to 2 `size` pixels."""
-    flops = 2 * N * C * size * size * O * 4
     return Case(
         "conv_transpose2d",
         f"2x2 {C}->{O}, {N}x{size}x{size}",
         ((N, C, size, size), (C, O, 2, 2), (O,)),
         lambda x, w, b: F.conv_transpose2d(x, w, b, stride=2),
         lambda torch, x, w, b: torch.nn.functional.conv_transpose2d(x, w, b, stride=2),
-        (flops, 2 * flops),
+        {"stride": 2},
     )
 
 
 def max_pool2d(C: int, size: int, N: int = 4) -> Case:
-    """Return a 2 x 2 pooling: three comparisons per output, and one addition backward."""
-    outputs = N * C * size * size // 4
+    """Return a 2 x 2 pooling."""
     return Case(
         "max_pool2d",
         f"2x2 {C}, {N}x{size}x{size}",
         ((N, C, size, size),),
         lambda x: F.max_pool2d(x, 2),
         lambda torch, x: torch.nn.functional.max_pool2d(x, 2),
-        (3 * outputs, outputs),
+        {"kernel_size": 2},
     )
 
 
 def relu(C: int, size: int, N: int = 4) -> Case:
-    """Return a rectifier: a comparison per number."""
+    """Return a rectifier."""
     shape = (N, C, size, size)
-    flops = math.prod(shape)
-    return Case("relu", f"{C}, {N}x{size}x{size}", (shape,), F.relu, lambda torch, x: torch.relu(x), (flops, flops))
+    return Case("relu", f"{C}, {N}x{size}x{size}", (shape,), F.relu, lambda torch, x: torch.relu(x))
 
 
 def batch_norm2d(C: int, size: int, N: int = 4) -> Case:
-    """Return batch normalisation in training; per number 6 operations forward (formula 1) and 9 backward (2 to 4)."""
-    count = N * C * size * size
+    """Return batch normalisation in training."""
 
     def ours(x, weight, bias):
         running = {"running_mean": np.zeros(C, x.dtype), "running_var": np.ones(C, x.dtype)}
@@ -103,7 +101,7 @@ def batch_norm2d(C: int, size: int, N: int = 4) -> Case:
         return torch.nn.functional.batch_norm(x, torch.zeros(C), torch.ones(C), weight, bias, training=True)
 
     shapes = ((N, C, size, size), (C,), (C,))
-    return Case("batch_norm2d", f"{C}, {N}x{size}x{size}", shapes, ours, in_torch, (6 * count, 9 * count))
+    return Case("batch_norm2d", f"{C}, {N}x{size}x{size}", shapes, ours, in_torch)
 
 
 def concat(C: int, size: int, N: int = 4) -> Case:
@@ -114,13 +112,12 @@ def concat(C: int, size: int, N: int = 4) -> Case:
         ((N, C, size, size),) * 2,
         lambda *xs: F.concat(xs),
         lambda torch, *xs: torch.cat(xs, 1),
-        (0, 0),
         backward=False,
     )
 
 
-def loss(name: str, C: int, size: int, flops: tuple[int, int], N: int = 4) -> Case:
-    """Return a loss of C classes with `flops` operations per score."""
+def loss(name: str, C: int, size: int, N: int = 4) -> Case:
+    """Return a loss of C classes."""
     target = np.random.default_rng(1).integers(0, C, (N, size, size))
     in_torch = {
         "cross_entropy": lambda torch, z: torch.nn.functional.cross_entropy(z, torch.from_numpy(target)),
@@ -133,8 +130,7 @@ def loss(name: str, C: int, size: int, flops: tuple[int, int], N: int = 4) -> Ca
         (shape,),
         lambda z: getattr(F, name)(z, target),
         in_torch[name],
-        tuple(math.prod(shape) * k for k in flops),
-        target.nbytes,
+        other_bytes=target.nbytes,
     )
 
 
@@ -152,6 +148,6 @@ CASES = (
     relu(16, 128),
     batch_norm2d(16, 128),
     concat(16, 128),
-    loss("cross_entropy", 2, 128, (4, 4)),  # forward: largest, minus it, exp, sum; backward: the same, then the factor
-    loss("dice_loss", 2, 128, (8, 8)),  # besides softmax three sums of products, and their derivatives
+    loss("cross_entropy", 2, 128),
+    loss("dice_loss", 2, 128),
 )

@@ -1,4 +1,5 @@
-"""The `tinyunet` command: check, train, predict, evaluate, summary, convert, bench, doctor, lessons.
+"""The `tinyunet` command: check, train, predict, evaluate, attribute, summary, convert, bench, doctor, graph, explain,
+lessons.
 
 Exit codes: 0 done, 1 it could not be done (one line says why and what to change), 2 the command line is wrong,
 130 stopped by Ctrl-C.
@@ -12,7 +13,7 @@ import sys
 from .. import __version__
 from ..backend import DeviceError, keep_freed_memory
 from ..teaching.notebooks import MissingExtra
-from . import apply, check, lessons, machine, networks, train
+from . import apply, attribute, check, lessons, look, machine, networks, train
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,6 +47,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tinyunet {__version__}")
     parser.add_argument("--traceback", action="store_true", help="on an error, show where in the code it arose")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for module in (check, train, apply, networks, machine, lessons):
+    for module in (check, train, apply, attribute, networks, machine, look, lessons):
         module.add(commands)
     return parser

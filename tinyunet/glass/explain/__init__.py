@@ -1,0 +1,1 @@
+"""`tinyunet explain`: an operation from its formula to its code, its cost and its numbers."""

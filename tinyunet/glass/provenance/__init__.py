@@ -1,0 +1,1 @@
+"""Which inputs and weights made an element of a result, asked of the operations themselves."""
