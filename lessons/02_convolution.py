@@ -15,7 +15,7 @@ import numpy as np
 from tinyunet import Tensor, UNet, check_adjoint, check_gradients
 from tinyunet import functional as F
 from tinyunet.data.toy import Toy
-from tinyunet.glass.provenance import provenance
+from tinyunet.glass import provenance
 from tinyunet.nn import Conv2d
 from tinyunet.nn.summary import run_layers
 from tinyunet.teaching import predict, reveal
