@@ -16,11 +16,11 @@ from PIL import Image
 
 from tinyunet import plot
 from tinyunet.checkup import Examination, Finding, examine
-from tinyunet.checkup.names import patient_of
 from tinyunet.checkup.sheet import contact_sheet
 from tinyunet.cli import main
 from tinyunet.data import Toy
 from tinyunet.data.image_file import read_image
+from tinyunet.data.patients import patient_of
 from tinyunet.data.sample import DataError
 from tinyunet.data.source import open_sources
 from tinyunet.data.toy import KINDS
@@ -298,6 +298,56 @@ def test_memory_is_asked_for_before_the_first_step(clean, monkeypatch):
 )  # fmt: skip
 def test_patients_by_name(name, patient):
     assert patient_of(name) == patient
+
+
+def test_the_rule_that_keeps_patients_together_is_proposed(tmp_path, clean):
+    root = shutil.copytree(clean, tmp_path / "data")
+    for part, count in COUNTS.items():
+        for k in range(count):
+            both(root, k, f"p{k // 2 + 20 * (part == 'test')}_s{k}", part)
+    (finding,) = [finding for finding in examine(root).findings if finding.kind == "several images of a patient"]
+    assert "--patients '[^_]+' keeps together what begins alike, such as p0;" in finding.remedy
+    (finding,) = [finding for finding in examine(root, patients="[^_]+").findings if "patient" in finding.kind]
+    assert finding.severity == "note" and "16 patients of 2 cases: p0, p10, p11, p12, and" in finding.what
+    (finding,) = [finding for finding in examine(root, patients="p.").findings if "patient" in finding.kind]
+    assert finding.severity == "error" and "by the rule, train and test share 1 patient" in finding.what  # p2 of p20
+    with pytest.raises(DataError, match="finds nothing at the beginning of 32 of 32 names"):
+        examine(root, patients="q")
+
+
+@pytest.mark.parametrize("unlabelled", [0, 255])
+def test_scribbles_are_no_faults(tmp_path, unlabelled):
+    root = toy(tmp_path)
+    for part, count in COUNTS.items():
+        for k in range(count):
+            array = np.full((SIZE, SIZE), unlabelled, np.uint8)
+            array[10, 5:40], array[50, 40:60] = 1, 2
+            save(mask(root, k, part), array)
+    save(mask(root, 4), np.full((SIZE, SIZE), unlabelled, np.uint8))
+    found = examine(root, ignore=unlabelled)
+    assert [(f.severity, f.kind, f.files) for f in severe(found)] == [
+        ("warning", "unlabelled", ("train/masks/train4.png",))
+    ]
+    (note,) = [f for f in found.findings if f.kind == "labelled"]
+    assert "0.58% of the pixels are labelled" in note.what and "1: 31 of 32, 2: 31 of 32" in note.what
+    contact_sheet(found)
+
+
+def test_turned_pictures_are_named(tmp_path, clean):
+    root = shutil.copytree(clean, tmp_path / "data")
+    picture = Image.open(image(root, 1))
+    entries = picture.getexif()
+    entries[274] = 3
+    picture.save(image(root, 1), exif=entries)
+    (finding,) = [f for f in examine(root).findings if f.kind == "turned images"]
+    assert finding.files == ("train/images/train1.png",) and "masks fit" in finding.remedy
+
+
+def test_cases_that_lack_a_modality_may_be_wanted(tmp_path, clean):
+    root = shutil.copytree(clean, tmp_path / "data")
+    modalities(root)
+    assert "missing pairs" in {f.kind for f in examine(root).findings}
+    assert "missing pairs" not in {f.kind for f in examine(root, blank_missing=True).findings}
 
 
 # ------------------------------------------------------------------------------------------- volumes

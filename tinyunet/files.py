@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+_DRAFT = ".part"  # the end of the name of a file that is being written
+
 
 def write_whole(path: str | Path, content: bytes | str) -> None:
     """Write a file beside its place and move it there in one step, replacing what was there.
@@ -36,7 +38,7 @@ def writing_whole(path: str | Path) -> Iterator[BinaryIO]:
     Parameters and errors as in `write_whole`.
     """
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_DRAFT)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
@@ -52,3 +54,9 @@ def writing_whole(path: str | Path) -> Iterator[BinaryIO]:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def remove_drafts(folder: str | Path) -> None:
+    """Delete what a killed process left half written in a folder in which no other process is writing now."""
+    for draft in Path(folder).glob(f".*{_DRAFT}"):
+        draft.unlink(missing_ok=True)

@@ -12,7 +12,8 @@ from PIL import Image
 from tinyunet.data import ImageFolder
 from tinyunet.data.cases import Case, check_same_place, find_cases, pair
 from tinyunet.data.image_file import read_scan
-from tinyunet.data.sample import DataError, Geometry, Scan
+from tinyunet.data.patients import guess_rule, patients_by
+from tinyunet.data.sample import IGNORE, DataError, Geometry, Scan
 from tinyunet.data.source import open_sources
 
 H, W = 8, 10
@@ -79,7 +80,7 @@ def test_modalities_become_channels_in_order(tmp_path):
         ImageFolder(tmp_path)
 
 
-@pytest.mark.parametrize("channels, grouped", [(1, False), (2, True), (3, False)])
+@pytest.mark.parametrize("channels, grouped", [(1, False), (2, True)])
 def test_modalities_to_predict(tmp_path, channels, grouped):
     for name in ("b_0001", "b_0000", "a"):
         save(tmp_path / f"{name}.npy")
@@ -88,6 +89,48 @@ def test_modalities_to_predict(tmp_path, channels, grouped):
     )
     assert names(find_cases([tmp_path], channels)) == [("a", ["a.npy"]), *pairs]
     assert find_cases([tmp_path / "a.npy"], channels)[0].read().pixels.shape == (1, 1, H, W)
+
+
+def test_modalities_that_are_missing_are_blank_only_if_asked_for(tmp_path):
+    save(tmp_path / "b_0000.npy", (2, H, W), 9, 0), save(tmp_path / "b_0002.npy", (2, H, W), 9, 2)
+    for channels, lacking in ((3, r"b_0001.\* is missing"), (4, r"b_0001.\*, b_0003.\* is missing")):
+        with pytest.raises(
+            DataError, match=f"b: the network takes {channels} channels, and {lacking}.*--blank-missing"
+        ):
+            find_cases([tmp_path], channels)
+        (case,) = find_cases([tmp_path], channels, blank_missing=True)
+        pixels = case.read(channels).pixels
+        assert case.name == "b" and pixels.shape == (channels, 2, H, W)
+        for k in range(channels):
+            there = np.load(tmp_path / f"b_{k:04d}.npy") if k in (0, 2) else np.zeros((2, H, W))
+            assert np.array_equal(pixels[k], there)
+
+
+@pytest.mark.parametrize("blank_missing", [False, True])
+def test_numbered_images_are_no_modalities_if_each_has_all_channels(tmp_path, blank_missing):
+    for k in range(2):
+        save(tmp_path / f"frame_{k:04d}.npy", (3, 1, H, W))
+    assert len(find_cases([tmp_path], 3, blank_missing)) == 2
+    assert len(find_cases([tmp_path], 1, blank_missing)) == 2
+
+
+def test_training_on_cases_that_lack_a_modality(tmp_path):
+    for name, numbers in (("a", (0, 1)), ("b", (1,)), ("c", (0,))):
+        for k in numbers:
+            save(tmp_path / f"images/{name}_{k:04d}.npy", (H, W), 9, k)
+        save(tmp_path / f"masks/{name}.npy", (H, W))
+    with pytest.raises(DataError, match=r"b lacks modalities that other cases have: b_0000.\*"):
+        ImageFolder(tmp_path)
+    data = ImageFolder(tmp_path, blank_missing=True)
+    assert data.channels == 2 and data.names == ("a", "b", "c")
+    assert [[bool(plane.any()) for plane in sample.image] for sample in map(data.__getitem__, range(3))] == [
+        [True, True],
+        [False, True],
+        [True, False],
+    ]
+    (tmp_path / "images/a_0001.npy").unlink(), (tmp_path / "images/b_0001.npy").unlink()
+    (tmp_path / "masks/b.npy").unlink()
+    assert ImageFolder(tmp_path, blank_missing=True, channels=2).channels == 2  # no case has all of them
 
 
 def test_names_to_predict_that_are_wrong(tmp_path):
@@ -136,8 +179,169 @@ def test_slices_of_a_volume_stay_on_one_side(tmp_path):
 
 
 def test_slices_of_a_single_volume_cannot_be_divided(tmp_path):
-    with pytest.raises(DataError, match="all 4 slices come from one volume, p0"):
+    with pytest.raises(DataError, match="all 4 images or slices come from one patient, p0"):
         open_sources(stacks(tmp_path, [4]))
+
+
+def single_slices(root: Path, patients=6, each=3, form="p{:02d}_s{}") -> Path:
+    for k in range(patients * each):
+        name = form.format(k // each, k % each)
+        save(root / f"images/{name}.npy", (H, W), 255, k)
+        save(root / f"masks/{name}.npy", (H, W), 2, k)
+    return root
+
+
+def test_a_rule_for_names_keeps_images_of_a_patient_on_one_side(tmp_path):
+    for seed in range(5):
+        sources = open_sources(single_slices(tmp_path), seed=seed, validation=0.3, patients="[^_]+")
+        sides = [{part[i].patient for i in range(len(part))} for part in sources[:3]]
+        assert all(sides) and len(set.union(*sides)) == sum(map(len, sides)) == 6
+        assert sum(map(len, sources[:3])) == 18
+    assert "patients  6 of 3 cases, by '[^_]+': p00, p01, p02, p03, and 2 more" in sources.text
+
+
+def test_without_a_rule_the_guess_is_named_and_not_followed(tmp_path):
+    sources = open_sources(single_slices(tmp_path))
+    assert "look at this: by their names, several images seem to show one patient" in sources.text
+    assert "--patients '[^_]+' keeps" in sources.text
+    assert {s.patient for s in map(sources.train.__getitem__, range(len(sources.train)))} <= set(
+        sources.train.dataset.dataset.names
+    )
+    assert "look at this" not in open_sources(single_slices(tmp_path / "plain", each=1, form="x{}")).text
+
+
+def test_a_patient_may_not_be_in_train_and_test(tmp_path):
+    single_slices(tmp_path / "train"), single_slices(tmp_path / "test", patients=1)
+    open_sources(tmp_path)
+    with pytest.raises(DataError, match=r"train/ and test/ share the patients p00; move all images of a patient"):
+        open_sources(tmp_path, patients="p[0-9]+")
+
+
+@pytest.mark.parametrize(
+    "rule, text",
+    [
+        ("(", "is no regular expression .* such as '\\[\\^_\\]\\+'"),
+        ("q", "finds nothing at the beginning of 18 of 18 names, such as 'p00_s0'"),
+        ("p00", "finds nothing at the beginning of 15 of 18 names, such as 'p01_s0'"),
+        ("p(x?)", "finds nothing at the beginning of 18"),
+        ("p", "all 18 images or slices come from one patient, p,"),
+    ],
+)
+def test_rules_that_do_not_fit_the_names(tmp_path, rule, text):
+    with pytest.raises(DataError, match=text):
+        open_sources(single_slices(tmp_path), patients=rule)
+
+
+RULES = {
+    "[^_]+": ("p1_s1 p1_s2 p2_s1 p3_s7", "p1 p1 p2 p3"),
+    "[^-]+": ("7-1 7-2 8-1 9-7", "7 7 8 9"),
+    "[^_]+_[^_]+": ("BRATS_001_75 BRATS_001_76 BRATS_002_1 BRATS_003_1", "BRATS_001 BRATS_001 BRATS_002 BRATS_003"),
+    ".+(?=_)": (
+        "TCGA_CS_4941_2_12 TCGA_CS_4941_2_13 TCGA_DU_1_3_1 TCGA_HT_9_9_9_9",
+        "TCGA_CS_4941_2 TCGA_CS_4941_2 TCGA_DU_1_3 TCGA_HT_9_9_9",
+    ),
+    "(.*\\d.*?)[ _.-]+[A-Za-z]*[ _-]?\\d+$": ("p1.1 p1.2 p2.1 p3.1", "p1 p1 p2 p3"),
+    "": ("cat dog cow", ""),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_rule_that_is_guessed_is_the_simplest(rule):
+    named, patients = RULES[rule]
+    assert guess_rule(named.split()) == rule
+    if rule:
+        assert patients_by(rule, named.split()) == patients.split()
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "p1_s1 p1_s2 p2_s1",  # two may be chance
+        "p1_s1 p2_s1 p3_s1",  # nobody twice
+        "p1_s1 p1_s2 p2_s1 p3_s1 scan",  # not all names are so
+    ],
+)
+def test_no_rule_is_guessed_where_names_say_little(named):
+    assert guess_rule(named.split()) == ""
+
+
+def test_a_group_of_the_rule_is_the_patient():
+    assert patients_by("scan_(p[0-9]+)", ["scan_p03_12", "scan_p4_1"]) == ["p03", "p4"]
+
+
+@pytest.mark.parametrize("make", [stacks, single_slices])
+def test_few_cases_are_among_the_many_and_judged_by_the_same(tmp_path, make):
+    rule = "" if make is stacks else "[^_]+"
+    whole, seen = open_sources(make(tmp_path), patients=rule), set()
+    held = [[part[i].name for i in range(len(part))] for part in whole[1:3]]
+    for count in (1, 2, 3, 4):
+        sources = open_sources(tmp_path, patients=rule, cases=count)
+        patients = {sources.train[i].patient for i in range(len(sources.train))}
+        assert len(patients) == count and seen < patients
+        assert [[part[i].name for i in range(len(part))] for part in sources[1:3]] == held
+        assert f"training on {count} of 4 cases" in sources.text
+        seen = patients
+    with pytest.raises(DataError, match="asked for 5 cases to train on, but there are 4"):
+        open_sources(tmp_path, patients=rule, cases=5)
+
+
+def test_few_toy_images():
+    sources = open_sources("tumour", cases=7)
+    assert (len(sources.train), len(sources.validation), len(sources.test)) == (7, 24, 40)
+
+
+# ------------------------------------------------------------------------------------------- scribbles
+
+
+def scribbles(root: Path, count=6, lines=(1, 2), unlabelled=0) -> Path:
+    for k in range(count):
+        save(root / f"images/{k}.npy", (H, W), 255, k)
+        mask = np.full((H, W), unlabelled, np.uint8)
+        for value in lines:
+            mask[2 * value, 1:4] = value
+        path = save(root / f"masks/{k}.npy")
+        np.save(path, mask)
+    return root
+
+
+@pytest.mark.parametrize("unlabelled", [0, 4, 255])
+def test_the_value_of_unlabelled_pixels_is_ignored(tmp_path, unlabelled):
+    data = ImageFolder(scribbles(tmp_path, unlabelled=unlabelled), ignore=unlabelled)
+    assert data.mask_values == (1, 2) and data.class_names == ("background", "foreground")
+    mask = np.full((H, W), IGNORE)
+    mask[2, 1:4], mask[4, 1:4] = 0, 1
+    assert np.array_equal(data[0].mask, mask)
+    text = data.describe()
+    assert "labelled  7.50% of the pixels" in text and "share of labelled pixels" in text and "50.00%, 6 of 6" in text
+    assert np.array_equal(data.pixels_of(range(6)), [18, 18])
+    assert len(ImageFolder(tmp_path).mask_values) == 3  # not ignored, it is a class
+
+
+def test_scribbles_that_do_not_suffice(tmp_path):
+    with pytest.raises(DataError, match="single value 2 besides 0, which is ignored; .*background needs scribbles"):
+        ImageFolder(scribbles(tmp_path / "one", lines=(2,)), ignore=0)
+    with pytest.raises(DataError, match="every mask holds nothing besides 0, which is ignored"):
+        ImageFolder(scribbles(tmp_path / "none", lines=()), ignore=0)
+    scribbles(tmp_path / "two")
+    with pytest.raises(DataError, match=r"holds the values 0; expected only 1, 2.*--ignore"):
+        ImageFolder(tmp_path / "two", mask_values=(1, 2))
+    assert ImageFolder(tmp_path / "two", mask_values=(1, 2), ignore=0).mask_values == (1, 2)
+    with pytest.raises(DataError, match="the value 2 cannot both be ignored and be a class"):
+        ImageFolder(tmp_path / "two", mask_values=(1, 2), ignore=2)
+
+
+def test_a_class_that_no_training_image_shows_is_named(tmp_path):
+    scribbles(tmp_path, 6, lines=(1, 2))
+    mask = np.load(tmp_path / "masks/3.npy")
+    mask[0, 0] = 3
+    np.save(tmp_path / "masks/3.npy", mask)
+    for seed in range(8):
+        sources = open_sources(tmp_path, ignore=0, seed=seed)
+        shown = any((sources.train[i].mask == 2).any() for i in range(len(sources.train)))
+        assert ("look at this: no image to train on shows value 3" in sources.text) == (not shown)
+
+
+# ------------------------------------------------------------------------------------------- memory, bad files
 
 
 def test_volumes_are_not_all_kept_in_memory(tmp_path):

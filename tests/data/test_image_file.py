@@ -10,6 +10,7 @@ from PIL import Image
 
 from tinyunet.data import guard
 from tinyunet.data.image_file import read_image, read_labels, read_mask, read_scan
+from tinyunet.data.rows import open_rows
 from tinyunet.data.sample import DataError
 from tinyunet.data.write import labels_suffix, write_labels
 
@@ -156,6 +157,23 @@ def test_arrays_that_are_no_images(tmp_path, array, text):
     np.save(tmp_path / "x.npy", array)
     with pytest.raises(DataError, match=rf"x.npy: .*{text}"):
         read_scan(tmp_path / "x.npy")
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
+def test_pictures_are_read_upright(tmp_path, suffix, orientation):
+    """EXIF tells cameras' pictures to be turned or mirrored; every viewer, and every annotation tool, does so."""
+    array = np.repeat(np.repeat(np.arange(6, dtype=np.uint8).reshape(2, 3) * 40, 8, 0), 8, 1)
+    upright = {1: array, 2: array[:, ::-1], 3: array[::-1, ::-1], 4: array[::-1], 5: array.T}
+    upright |= {6: np.rot90(array, -1), 7: array[::-1, ::-1].T, 8: np.rot90(array)}
+    image = Image.fromarray(array)
+    entries = image.getexif()
+    entries[274] = orientation
+    image.save(tmp_path / f"x.{suffix}", exif=entries, quality=100)
+    pixels = read_scan(tmp_path / f"x.{suffix}").pixels[0, 0].astype(int)
+    assert pixels.shape == upright[orientation].shape and np.abs(pixels - upright[orientation]).max() <= 2
+    with open_rows(tmp_path / f"x.{suffix}") as rows:
+        assert (rows is None) == (orientation > 1)
 
 
 def test_several_arrays_in_one_npz(tmp_path):

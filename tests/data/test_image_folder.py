@@ -43,8 +43,8 @@ def test_layouts(tmp_path, split):
     assert len(data) == 2 and data.names == ("a", "b")
     assert data.channels == 1 and data.mask_values == (0, 255)
     assert data.class_names == ("background", "foreground")
-    image, mask, name, patient, spacing = data[1]
-    assert name == patient == "b" and spacing is None and image.dtype == np.float32 and mask.dtype == np.int64
+    image, mask, name, patient, *rest = data[1]
+    assert name == patient == "b" and rest == [None, "", None] and image.dtype == np.float32 and mask.dtype == np.int64
     assert np.array_equal(image[0], GREY) and np.array_equal(mask, MASK // 255)
     assert np.array_equal(data[-1].image, image) and data.patients == ("a", "b") and data.skipped == ()
     with pytest.raises(IndexError):

@@ -5,8 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from tinyunet.data.normalize import Normalize
+from tinyunet.data import ImageFolder, Loader
+from tinyunet.data.normalize import Normalize, Statistics
 from tinyunet.data.sample import DataError
+from tinyunet.inference import Segmenter
+from tinyunet.nn import UNet
 
 IMAGE = np.random.default_rng(0).uniform(-3, 4000, (2, 5, 7)).astype(np.float32) * np.array([1, 9])[:, None, None]
 IMAGE = IMAGE.astype(np.float32)
@@ -78,3 +81,66 @@ def test_bad_arguments(arguments, word):
 @pytest.mark.parametrize("normalize", [Normalize("zscore"), Normalize("window", -160.0, 240.0)])
 def test_round_trip_through_json(normalize):
     assert Normalize.from_dict(json.loads(json.dumps(normalize.to_dict()))) == normalize
+
+
+# ------------------------------------------------------------------------------------------- volumes
+
+
+def stack(seed: int = 0, slices: int = 4) -> np.ndarray:
+    """(D, 2, H, W) integers whose slices differ in brightness; the last shows nothing."""
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 200, (slices, 2, 6, 5)) * np.arange(slices)[::-1, None, None, None] - 50
+
+
+@pytest.mark.parametrize("kind", ["minmax", "symmetric", "zscore"])
+def test_slices_are_measured_by_their_volume(kind):
+    volume = stack()
+    statistics, normalize = Statistics.of(volume), Normalize(kind)
+    together = np.stack([normalize(each, volume=statistics) for each in volume], axis=1)  # (C, D, H, W)
+    whole = normalize(volume.swapaxes(0, 1).reshape(2, -1, 5)).reshape(together.shape)
+    assert np.allclose(together, whole, atol=1e-6)
+    for each in volume:
+        alone = Normalize(kind, per="slice")(each, volume=statistics)
+        assert np.array_equal(alone, normalize(each))
+
+
+def test_a_window_needs_no_volume():
+    volume = stack()
+    normalize = Normalize("window", 0, 100)
+    assert np.array_equal(normalize(volume[0], volume=Statistics.of(volume)), normalize(volume[0]))
+
+
+@pytest.mark.parametrize("per", ["volume", "slice"])
+def test_training_and_prediction_see_the_same_intensities(tmp_path, monkeypatch, per):
+    """The loader, `predict` on a whole volume, and `evaluate` slice by slice give the network equal arrays."""
+    for k in range(3):
+        for kind, array in (("images", stack(k)[:, 0]), ("masks", stack(k)[:, 0] > 0)):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            np.save(tmp_path / kind / f"p{k}.npy", array.astype(np.int16))
+    data = ImageFolder(tmp_path)
+    normalize = Normalize("zscore", per=per)
+    trained = [Loader(data, 1, normalize=normalize).prepare(i, 0)[0] for i in range(len(data))]
+    segmenter, seen = Segmenter(UNet(1, 2, 2, 1), normalize, data.class_names, data.mask_values), []
+
+    def by_rows(self, read, height, width, **options):
+        seen.extend(read(0, height))
+        yield read(0, height)[:, [0, 0]]
+
+    monkeypatch.setattr(Segmenter, "by_rows", by_rows)
+    for k in range(3):
+        segmenter.predict(stack(k)[:, :1], volume=True)
+    assert np.array_equal(np.stack(seen), np.stack(trained))
+    seen.clear()
+    segmenter.evaluate(data)
+    assert np.array_equal(np.stack(seen), np.stack(trained))
+    seen.clear()
+    segmenter.predict(stack(0)[2:3, :1], volume=data[0].statistics)
+    assert np.array_equal(seen[0], trained[2])
+    if per == "volume":
+        assert not np.array_equal(trained[0], normalize(data[0].image))
+
+
+def test_what_was_saved_before_there_was_a_choice_was_measured_by_slices():
+    assert Normalize.from_dict({"kind": "zscore", "low": None, "high": None}) == Normalize("zscore", per="slice")
+    with pytest.raises(DataError, match="unknown scope of normalisation 'image'; expected one of volume, slice"):
+        Normalize(per="image")

@@ -252,8 +252,87 @@ def test_one_of_several_series_is_chosen_by_number(tmp_path):
     broken_series(tmp_path / "case", "two series")
     assert read_scan(tmp_path / "case", series=3).pixels.shape == (1, 5, 12, 16)
     assert read_scan(tmp_path / "case", series=9).pixels.shape == (1, 2, 12, 16)
-    with pytest.raises(DataError, match="expected one DICOM series with the number 4, found series 3"):
+    with pytest.raises(DataError, match="expected one DICOM series with the number 4, found series 3.*--series N"):
         read_scan(tmp_path / "case", series=4)
+    scans.write_series(tmp_path / "case", scans.pixels()[:2], order=[20, 21], uid="1.2.5")  # number 3 as well
+    with pytest.raises(DataError, match="series with the number 3, found .* numbers do not tell them apart: move all"):
+        read_scan(tmp_path / "case", series=3)
+
+
+@pytest.mark.parametrize("shift, uneven", [(0.2, False), (0.3, True), (-1.0, True)])
+def test_distances_of_slices_may_differ_by_a_tenth(tmp_path, shift, uneven):
+    for k, plane in enumerate(scans.pixels()):
+        place = np.array(scans.ORIGIN) + (0, 0, scans.SPACING[2] * k + shift * (k == 4))
+        scans.write_slice(tmp_path / f"case/IM{k}.dcm", plane, place)
+    if uneven:
+        with pytest.raises(DataError, match=rf"IM3.dcm and IM4.dcm are {2.5 + shift:.2f} mm apart, where 2.50 mm is"):
+            read_scan(tmp_path / "case")
+    else:
+        assert read_scan(tmp_path / "case").geometry.spacing[2] == pytest.approx(2.5 + shift / 4)
+
+
+@pytest.mark.parametrize("dtype, bits", [("i2", 16), ("u2", 12)])
+@pytest.mark.parametrize("slope, intercept", [("1", "0"), ("2", "-1000")])
+def test_high_values_are_bright_in_every_dicom_file(tmp_path, dtype, bits, slope, intercept):
+    """In MONOCHROME1 low is bright: s becomes 2^bits - 1 - s if unsigned, -1 - s if signed, and is scaled then."""
+    stored = np.random.default_rng(0).integers(0, 4096, (12, 16)).astype(dtype)
+    scans.write_slice(tmp_path / "x.dcm", stored, scans.ORIGIN)
+
+    def entry(tag: int, value: str | int) -> bytes:  # implicit VR
+        value = struct.pack("<H", value) if isinstance(value, int) else value.encode() + b" " * (len(value) % 2)
+        return struct.pack("<HHI", 0x28, tag, len(value)) + value
+
+    changes = {0x0004: ("MONOCHROME2", "MONOCHROME1"), 0x0101: (16, bits), 0x0102: (15, bits - 1)}
+    changes |= {0x1052: ("0", intercept), 0x1053: ("1", slope)}
+    data = (tmp_path / "x.dcm").read_bytes()
+    for tag, (old, new) in changes.items():
+        assert entry(tag, old) in data
+        data = data.replace(entry(tag, old), entry(tag, new))
+    (tmp_path / "x.dcm").write_bytes(data)
+    inverted = (2**bits - 1 if dtype == "u2" else -1) - stored.astype(int)
+    assert np.array_equal(read_scan(tmp_path / "x.dcm").pixels[0, 0], int(slope) * inverted + int(intercept))
+
+
+# ------------------------------------------------------------------------------------------- enhanced files
+
+
+def frames(order=range(5), step=scans.SPACING[2]):
+    return [tuple(np.array(scans.ORIGIN) + (0, 0, step * k)) for k in order]
+
+
+def enhanced() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 1000, (5, 12, 16)).astype(np.uint16)
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 0, 1, 4, 3]])
+@pytest.mark.parametrize("in_folder", [False, True])
+def test_frames_of_an_enhanced_file_are_ordered_by_their_place(tmp_path, order, in_folder):
+    """ITK alone takes frames in the order of the file, with the distance of the first two."""
+    array = enhanced()
+    path = scans.write_enhanced(tmp_path / "case/x.dcm", array[order], frames(order), slopes=(2,), intercept=-1000)
+    pixels, geometry = read_scan(path.parent if in_folder else path)
+    assert np.array_equal(pixels[0], array.astype(int) * 2 - 1000)
+    assert np.allclose(geometry.spacing, scans.SPACING) and np.allclose(geometry.origin, scans.ORIGIN)
+    assert np.allclose(geometry.direction, np.eye(3).ravel())
+
+
+UPRIGHT, TURNED = (1, 0, 0, 0, 1, 0), (0, 1, 0, 1, 0, 0)
+BAD_FRAMES = {
+    "uneven": ({"positions": frames([0, 1, 2, 3, 7])}, r"x.dcm \(frame 4\) and x.dcm \(frame 5\) are 10.00 mm apart"),
+    "phases": ({"positions": frames([0, 1, 0, 1, 2])}, r"x.dcm \(frame 1\) and x.dcm \(frame 3\) lie in one place"),
+    "stacks": ({"positions": frames(), "axes": [UPRIGHT] * 4 + [TURNED]}, r"x.dcm \(frame 5\): is oriented otherwise"),
+    "scales": ({"positions": frames(), "slopes": (1, 2, 1, 1, 3)}, "x.dcm: its frames are scaled in several ways"),
+    "few places": ({"positions": frames()[:3]}, "x.dcm: has 5 frames, but places or scales 3 of them"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_FRAMES)
+def test_frames_that_form_no_volume_are_refused(tmp_path, kind):
+    options, text = BAD_FRAMES[kind]
+    path = scans.write_enhanced(tmp_path / "x.dcm", enhanced(), **options)
+    with pytest.raises(DataError, match=text) as caught:
+        read_scan(path)
+    assert "\n" not in str(caught.value) and not any(secret in str(caught.value) for secret in scans.SECRET.values())
 
 
 def test_identifying_tags_are_named_and_not_quoted(tmp_path):
@@ -282,7 +361,7 @@ def test_a_folder_of_volumes(tmp_path):
     data = ImageFolder(tmp_path)
     assert len(data) == 9 and data.patients == ("p0",) * 2 + ("p1",) * 3 + ("p2",) * 4
     assert data.names[2:5] == ("p1_slice000", "p1_slice001", "p1_slice002")
-    image, mask, name, patient, spacing = data[3]
+    image, mask, name, patient, spacing = data[3][:5]
     assert np.array_equal(image[0], scans.pixels(1, (3, 12, 16))[1]) and np.array_equal(mask, image[0] > 300)
     assert (name, patient) == ("p1_slice001", "p1")
     assert spacing == pytest.approx(scans.SPACING[::-1])  # slices, rows, columns

@@ -170,7 +170,7 @@ class Stack(Few):
         image = np.zeros((1, 8, 8), np.float32)
         image[0, 1:3, 1 : 3 + 2 * k] = 255
         image[0, 5:8, 5 - k : 8] = 255
-        return Sample(image, (image[0] > 0).astype(np.int64), f"v_slice{k}", patient="v")
+        return Sample(image, (image[0] > 0).astype(np.int64), f"v_slice{k}", patient="v", volume="v")
 
 
 def test_objects_of_a_volume_go_through_its_slices(monkeypatch):

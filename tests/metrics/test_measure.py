@@ -17,7 +17,8 @@ class Slices:
         self.samples = []
         for patient, size, count in (("p1", (6, 7), 3), ("p2", (5, 9), 2)):
             for k in range(count):
-                self.samples.append(self.make(rng, size, f"{patient}_slice{k:03d}", patient, spacing))
+                sample = self.make(rng, size, f"{patient}_slice{k:03d}", patient, spacing)
+                self.samples.append(sample._replace(volume=patient))
         self.samples.append(self.make(rng, (4, 4), "p3", "p3", spacing and spacing[-2:]))
         self.samples.append(self.make(rng, (4, 4), "picture", "", spacing and spacing[-2:]))
 
@@ -61,7 +62,7 @@ def test_without_the_distance_of_slices_a_volume_is_measured_in_pixels():
 
 def test_pictures_of_one_patient_are_not_joined_but_grouped():
     data = Slices()
-    data.samples = [sample._replace(name=f"x{i}") for i, sample in enumerate(data.samples[:5])]
+    data.samples = [sample._replace(name=f"x{i}", volume="") for i, sample in enumerate(data.samples[:5])]
     scores = measure(predict, data, Scores(data.class_names))
     assert scores.names == ["x0", "x1", "x2", "x3", "x4"] and scores.groups == ["p1"] * 3 + ["p2"] * 2
 

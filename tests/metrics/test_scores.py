@@ -330,3 +330,25 @@ def test_detailed_output(tmp_path):
 def test_bad_details(call, word):
     with pytest.raises(DataError, match=word):
         call(detailed(), np.ones((4, 4), int))
+
+
+@pytest.mark.parametrize("empty", ["skip", "one", "zero"])
+def test_scribbles_have_no_surfaces(empty):
+    rng = np.random.default_rng(0)
+    dense, prediction = rng.integers(0, 2, (9, 9)), rng.integers(0, 2, (9, 9))
+    sparse = np.where(rng.random((9, 9)) < 0.3, dense, IGNORE)
+    scores, whole = (Scores(["background", "a"], empty, detailed=True) for _ in range(2))
+    whole.add(prediction, dense)
+    for target in (dense, sparse, sparse):
+        scores.add(prediction, target)
+    assert scores.sparse == 2 and whole.sparse == 0
+    for metric in ("surface_dice", "hd95", "assd", "object_f1"):
+        assert np.isnan(scores.per_image(metric)[1:, 1]).all()
+        assert scores.mean(metric)[1] == whole.mean(metric)[1]
+        np.testing.assert_array_equal(scores.pooled(metric), whole.pooled(metric))
+    assert not np.isnan(scores.per_image("dice")).any()
+    assert "fewer than half of the pixels labelled, so no surfaces and objects (images): 2" in scores.table()
+    nothing = Scores(["background", "a"], empty, detailed=True)
+    nothing.add(prediction, sparse)
+    assert np.isnan(nothing.pooled("surface_dice")).all() and "HD95" not in nothing.table()
+    json.dumps(nothing.to_dict(), allow_nan=False)

@@ -209,7 +209,7 @@ def test_alerts(tmp_path):
 
 def test_volumes_show_their_worst_slice(tmp_path):
     data = Data(count=4)
-    data.samples = [s._replace(name=f"p_slice{k:03d}", patient="p") for k, s in enumerate(data.samples)]
+    data.samples = [s._replace(name=f"p_slice{k:03d}", patient="p", volume="p") for k, s in enumerate(data.samples)]
     net = segmenter(data)
     scores = measure(net.predict, data, Scores(data.class_names, detailed=True))
     write_evaluation(tmp_path, net, data, scores, title="x")
@@ -246,7 +246,17 @@ def test_kinds_of_error_differ_without_colour():
 
 
 @pytest.mark.parametrize(
-    "values", [[0.5], [0.5, 0.5], [0.0, 0.0], [np.nan, 1.0], [np.nan], list(np.arange(100.0)), [-1e-3, 3e5]]
+    "values",
+    [
+        [0.5],
+        [0.5, 0.5],
+        [0.7, np.nextafter(0.7, 1)],
+        [0.0, 0.0],
+        [np.nan, 1.0],
+        [np.nan],
+        [*np.arange(100.0)],
+        [-1e-3, 3e5],
+    ],
 )
 def test_line_charts_are_drawn_inside_their_frame(values):
     root = ElementTree.fromstring(line_chart("loss <1>", [Line("a & b", "#000", "", values)]))
@@ -277,11 +287,11 @@ COMMANDS = [
 
 @pytest.mark.parametrize("given", COMMANDS)
 def test_the_command_gives_the_same_settings(given):
-    from tinyunet.cli import _parser
+    from tinyunet.cli import build_parser
 
     settings = Settings(**given)
     program, *words = shlex.split(command_of(asdict(settings)))
-    options = _parser().parse_args(words)
+    options = build_parser().parse_args(words)
     again = {f.name: getattr(options, f.name) for f in fields(Settings) if f.name in options}
     if "window" in again:
         again["window"] = tuple(again["window"])

@@ -180,7 +180,7 @@ def test_size_and_scaling_come_from_the_checkpoint(tmp_path):
     net = UNet(1, 2, 4, 2, up="article", norm="group")
     Segmenter(net, Normalize("window", 10, 200), "ab", (0, 1)).save(tmp_path / "x.safetensors")
     expected = {"base_channels": 4, "depth": 2, "up": "article", "norm": "group"}
-    scaling = {"normalize": "window", "window": (10, 200)}
+    scaling = {"normalize": "window", "window": (10, 200), "normalize_per": "volume"}
     assert start_from(tmp_path / "x.safetensors", {"lr": 0.1})[1] == {"lr": 0.1} | expected | scaling
     given = {"normalize": "zscore", "depth": 2}
     assert start_from(tmp_path / "x.safetensors", given)[1] == expected | given

@@ -174,7 +174,7 @@ def test_a_run_with_everything_resumes_bit_for_bit(tmp_path):
         "class_weights": "balanced",
         "border_weight": 10.0,
     }
-    settings |= {"rotate": 10.0, "folds": 3, "fold": 2}
+    settings |= {"rotate": 10.0, "folds": 3, "fold": 2, "depth": 2, "deep_supervision": True, "recompute": True}
     train(data, tmp_path / "whole", **settings)
     original = Trainer.step
 

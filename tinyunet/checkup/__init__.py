@@ -5,7 +5,7 @@
 ...     print(finding.severity, finding.what, finding.remedy)
 
 - `survey`: reads every file once and keeps a few numbers of each case.
-- `names`: what pairs, which names break on other systems, which images seem to show one patient.
+- `names`: what pairs, and which names break on other systems.
 - `images`, `masks`, `copies`, `fitness`: the checks; each takes those numbers and returns findings.
 - `sheet`: the contact sheet, worst first.
 """

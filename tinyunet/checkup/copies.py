@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..data.cases import some
+from ..data.patients import guess_rule, patient_of, patients_by
 from .finding import Finding, names_of, plural
-from .names import patient_of
 from .survey import SIDE, Look
 
 _ALIKE = 0.9  # correlation of details from which two images count as near copies
@@ -49,28 +50,39 @@ def check_copies(root: Path, looks: Sequence[Look]) -> list[Finding]:
     return findings
 
 
-def check_patients(root: Path, looks: Sequence[Look]) -> list[Finding]:
-    """Find patients, as far as names tell, on both sides of a split."""
+def check_patients(root: Path, looks: Sequence[Look], rule: str = "") -> list[Finding]:
+    """Find patients, as a rule or as far as names tell, on both sides of a split."""
+    names = [look.case.name for look in looks]
+    if rule:
+        patients = patients_by(rule, names)
+    else:
+        patients = [patient_of(look.case.name) or (look.case.name if look.shape[1] > 1 else "") for look in looks]
     by_patient: dict[str, list[Look]] = {}
-    for look in looks:
-        patient = patient_of(look.case.name) or (look.case.name if look.shape[1] > 1 else "")
+    for patient, look in zip(patients, looks, strict=True):
         by_patient.setdefault(patient, []).append(look)
     by_patient.pop("", None)
-    if len(by_patient) < 3:  # a word and two numbers that are no patient and slice
+    if len(by_patient) < 3 and not rule:  # a word and two numbers that are no patient and slice
         return []
     both = {p: group for p, group in by_patient.items() if len({look.part for look in group}) > 1}
     files = lambda groups: names_of(root, (look.image for group in groups.values() for look in group))  # noqa: E731
     if both:
-        what = f"by the names, train and test share {plural(len(both), 'patient')}"
+        what = f"by the {'rule' if rule else 'names'}, train and test share {plural(len(both), 'patient')}"
         remedy = f"move all images of a patient to one side, for example those of {next(iter(both))}"
-        return [Finding("warning", "patients on both sides", what, files(both), remedy)]
+        return [Finding("error" if rule else "warning", "patients on both sides", what, files(both), remedy)]
+    if rule:
+        counts = [len(group) for group in by_patient.values()]
+        each = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+        what = f"by the rule, {plural(len(counts), 'patient')} of {each} cases: "
+        return [Finding("note", "patients", what + some(by_patient, 4), (), "train with the same --patients")]
     several = {p: group for p, group in by_patient.items() if len(group) > 1 and group[0].part != "test"}
     if several:
         what = f"by the names, there are several images of {plural(len(several), 'patient')}"
-        remedy = (
-            "images are held out one by one, so a patient may come to lie on both sides: save the slices of each as "
-            "one stack (a TIFF of several pages, or an NPY of shape (D, H, W)), which stays together"
-        )
+        remedy = "images are held out one by one, so a patient may come to lie on both sides: "
+        if guess := guess_rule(names):
+            remedy += f"--patients {shlex.quote(guess)} keeps together what begins alike, such as {next(iter(several))}"
+        else:
+            remedy += "--patients tells by a rule whom an image shows"
+        remedy += "; or save the slices of each as one stack (a TIFF of several pages, or an NPY of shape (D, H, W))"
         return [Finding("warning", "several images of a patient", what, files(several), remedy)]
     return []
 

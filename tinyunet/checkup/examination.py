@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..data import volume
+from ..data.array_file import ARRAYS
 from ..data.cases import Case, describe_places, some
-from ..data.image_file import ARRAYS, PICTURES, suffix_of
+from ..data.image_file import PICTURES, suffix_of
 from ..data.sample import DataError
 from ..training import Settings
 from . import copies, fitness, images, masks, names
@@ -97,6 +98,9 @@ def examine(
     size: int = 0,
     channels: int | None = None,
     series: int | None = None,
+    ignore: int | None = None,
+    patients: str = "",
+    blank_missing: bool = False,
     show_progress: bool = False,
 ) -> Examination:
     """Look for everything in a data set that spoils training, or a score, without a word.
@@ -107,7 +111,7 @@ def examine(
     ----------
     root : path
         A folder with `images/` and `masks/`, or with `train/` and `test/` that hold them; see `tinyunet.data.cases`.
-    size, channels, series
+    size, channels, series, ignore, patients, blank_missing
         As `tinyunet train` will be told: 0 and None for what it does by default.
     show_progress : bool
 
@@ -118,7 +122,7 @@ def examine(
     Raises
     ------
     DataError
-        If there is no such folder.
+        If there is no such folder, or `patients` does not fit the names.
     """
     root = Path(root)
     if not root.is_dir():
@@ -127,19 +131,19 @@ def examine(
     findings = names.check_names(root, parts)
     cases: list[tuple[str, Case]] = []
     for part, folder in parts.items():
-        paired, found = names.check_pairs(root, folder)
+        paired, found = names.check_pairs(root, folder, blank_missing)
         cases += [(part, case) for case in paired]
         findings += found
     readable, missing = _readable(cases)
     reader = Reader(series)
-    looks, found = survey(root, readable, reader, show_progress)
+    looks, found = survey(root, readable, reader, show_progress, ignore)
     findings += missing + found
     findings += images.check_images(root, looks)
     findings += images.check_shapes(root, looks, size, channels, Settings().depth)
     findings += images.check_volumes(root, looks)
     findings += images.check_privacy(root, [case for _, case in readable])
-    findings += masks.check_masks(root, looks)
-    findings += copies.check_copies(root, looks) + copies.check_patients(root, looks)
+    findings += masks.check_masks(root, looks, ignore)
+    findings += copies.check_copies(root, looks) + copies.check_patients(root, looks, patients)
     if cases:
         findings += fitness.check_count(tuple(parts), looks) + fitness.check_memory(looks, size)
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))

@@ -34,6 +34,8 @@ def check_images(root: Path, looks: Sequence[Look]) -> list[Finding]:
          "{} with an alpha channel, which is dropped", "if it holds anything, export without transparency"),
         ("note", "palettes", [look for look in looks if look.storage == "palette"],
          "{} with a palette, read as its colours", "if the scan is grey, train with --channels 1"),
+        ("note", "turned images", [look for look in looks if look.storage == "turned"],
+         "{} that their EXIF or TIFF entry turns or mirrors, as viewers do", "look whether the masks fit them"),
         ("note", "grey in RGB", [look for look in looks if look.storage == "grey"],
          "{} with three equal channels", "--channels 1 reads a third of the data and loses nothing"),
     )  # fmt: skip

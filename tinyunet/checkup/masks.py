@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..data.cases import some
-from ..data.folder import MAX_CLASSES
+from ..data.mask_values import MAX_CLASSES
 from .finding import Finding, names_of, plural
 from .survey import Look
 
@@ -44,10 +44,12 @@ class Totals:
         return self.pixels[value] / sum(self.pixels.values())
 
 
-def check_masks(root: Path, looks: Sequence[Look]) -> list[Finding]:
+def check_masks(root: Path, looks: Sequence[Look], ignore: int | None = None) -> list[Finding]:
     """Check values, classes and empty masks of all parts."""
     if not looks:
         return []
+    if ignore is not None:  # scribbles are thin and few, which the checks of whole masks would take for faults
+        return _check_labelled(root, looks, ignore)
     findings = _check_kind(root, looks)
     if not findings:
         findings = _check_coding(root, looks)
@@ -56,6 +58,24 @@ def check_masks(root: Path, looks: Sequence[Look]) -> list[Finding]:
     strays = _strays(Totals(looks))
     findings += _check_tested(looks, strays) + _ask_about(root, looks, strays) + _check_presence(root, looks)
     return findings + _check_balance(looks, strays)
+
+
+def _check_labelled(root: Path, looks: Sequence[Look], ignore: int) -> list[Finding]:
+    """What is labelled where the rest is to be ignored."""
+    findings = _check_coding(root, looks) + _check_tested(looks, ())
+    none = [look for look in looks if look.labels.distinct == 0]
+    if none:
+        what = (
+            f"{plural(len(none), 'mask')} with no labelled pixel: nothing can be learnt from them, nor judged by them"
+        )
+        findings.append(Finding("warning", "unlabelled", what, _masks(root, none), "label some pixels of them"))
+    totals = Totals(looks)
+    labelled = sum(totals.pixels.values())
+    share = labelled / max(labelled + sum(look.labels.unlabelled for look in looks), 1)
+    parts = ", ".join(f"{value}: {totals.masks[value]} of {totals.count}" for value in totals.values)
+    what = f"{share:.2%} of the pixels are labelled ({ignore} is ignored); mask value: masks that hold it: {parts}"
+    remedy = "scores count labelled pixels only; test on fully labelled masks if you can"
+    return [*findings, Finding("note", "labelled", what, (), remedy)]
 
 
 def _check_kind(root: Path, looks: Sequence[Look]) -> list[Finding]:
@@ -139,8 +159,9 @@ def _check_coding(root: Path, looks: Sequence[Look]) -> list[Finding]:
         remedy = f"save these few with the values of the others: numpy.where(mask > 0, {value}, 0)"
         return [Finding("error", "mixed coding", what, _masks(root, few), remedy)]
     known = Totals(training).values
-    if len(known) == 1:
-        what = f"every mask to train on holds the single value {known[0]}: there is nothing to learn"
+    if len(known) < 2:
+        value = f"the single value {known[0]}" if known else "no value that counts"
+        what = f"every mask to train on holds {value}: there is nothing to learn"
         findings.append(Finding("error", "one value", what, (), "export the masks again; are they all empty?"))
     unknown = sorted(set(Totals(test).values) - set(known)) if training else []
     if unknown:

@@ -1,4 +1,4 @@
-"""Names: which files pair, which break on another system, and which seem to show one patient."""
+"""Names: which files pair, and which break on another system."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def find_parts(root: Path) -> dict[str, Path]:
     return {"": root}
 
 
-def check_pairs(root: Path, folder: Path) -> tuple[list[Case], list[Finding]]:
+def check_pairs(root: Path, folder: Path, blank_missing: bool = False) -> tuple[list[Case], list[Finding]]:
     """Pair the files of a part; what does not pair is named beside its likeliest counterpart."""
     images, masks = folder / "images", folder / "masks"
     missing = [path.name for path in (images, masks) if not path.is_dir()]
@@ -35,7 +35,7 @@ def check_pairs(root: Path, folder: Path) -> tuple[list[Case], list[Finding]]:
         remedy = "put images into ROOT/images and masks of the same names into ROOT/masks (or ROOT/train/images ...)"
         return [], [Finding("error", "missing folders", what, (), remedy)]
     try:
-        cases, complaints = pair(images, masks)
+        cases, complaints = pair(images, masks, blank_missing)
     except DataError as error:
         return [], [Finding("error", "missing pairs", str(error), (), "mend the names, then check again")]
     findings, known = [], {path for case in cases for path in (*case.images, case.mask)}
@@ -45,7 +45,7 @@ def check_pairs(root: Path, folder: Path) -> tuple[list[Case], list[Finding]]:
         if lacking:
             known |= {path for path in images.iterdir() if path.name.startswith(f"{lacking[1]}_")}
             known |= {path for path in masks.iterdir() if _stem(path).removesuffix("_mask") == lacking[1]}
-            remedy = "add them, or leave the case out: tinyunet train --on-bad-file skip"
+            remedy = "add them; or take them as blank: --blank-missing; or leave the case out: --on-bad-file skip"
             findings.append(Finding("error", "missing pairs", what, (), remedy))
         elif not re.match(r"\d+ (images without a mask|masks without an image)", what):  # these are listed below
             findings.append(Finding("error", "unusable files", what, (), "mend it, or move it away"))
@@ -88,12 +88,6 @@ def check_names(root: Path, parts: dict[str, Path]) -> list[Finding]:
             remedy = "rename image and mask alike, with letters, digits, - and _ only"
             findings.append(Finding(severity, "file names", what, names_of(root, paths), remedy))
     return findings
-
-
-def patient_of(name: str) -> str:
-    """Guess whom an image shows from a name with two numbers, patient and slice: "p012_s03" -> "p012"; else ""."""
-    found = re.fullmatch(r"(.*\d.*?)[ _.-]+[A-Za-z]*[ _-]?\d+", name)
-    return found[1] if found else ""
 
 
 def _listed(folder: Path) -> list[Path]:

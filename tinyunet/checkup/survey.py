@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..data.cases import Case, check_same_place
-from ..data.image_file import read_labels, suffix_of
+from ..data.image_file import PICTURES, is_turned, opened, read_labels, suffix_of
 from ..data.sample import DataError, Geometry, SampleCache
 from ..report.uses import fingerprint
 from .finding import Finding, names_of
@@ -34,6 +34,8 @@ class Labels(NamedTuple):
         How many values there are; K is at most 1024.
     empty_slices : int
         How many slices hold a single value.
+    unlabelled : int
+        How many pixels have the value that is to be ignored, which counts in none of the above.
     """
 
     values: np.ndarray
@@ -41,6 +43,7 @@ class Labels(NamedTuple):
     inner: np.ndarray
     distinct: int
     empty_slices: int
+    unlabelled: int = 0
 
 
 class Look(NamedTuple):
@@ -60,7 +63,7 @@ class Look(NamedTuple):
     levels : int
         How many intensities there are in a sample of the pixels.
     storage : str
-        "alpha" or "palette" if a PNG has one, "grey" if three channels are equal, else "".
+        "turned" if EXIF says so, "alpha" or "palette" if a PNG has one, "grey" if three channels are equal, else "".
     geometry : Geometry or None
     print, mask_print : str
         Fingerprints of the pixels of image and mask.
@@ -120,7 +123,7 @@ class Reader:
 
 
 def survey(
-    root: Path, cases: Sequence[tuple[str, Case]], reader: Reader, show_progress: bool
+    root: Path, cases: Sequence[tuple[str, Case]], reader: Reader, show_progress: bool, ignore: int | None = None
 ) -> tuple[list[Look], list[Finding]]:
     """Look at every (part, case); those that cannot be read become findings, one for each kind of fault."""
     from tqdm import tqdm
@@ -128,7 +131,7 @@ def survey(
     looks, faults = [], {}
     for part, case in tqdm(cases, desc="reading", unit="case", disable=None if show_progress else True):
         try:
-            looks.append(_look(part, case, reader.read(case)))
+            looks.append(_look(part, case, reader.read(case), ignore))
         except (DataError, MemoryError) as error:
             text = str(error) or "there is not enough memory to read it"
             path = next((p for p in (*case.images[::-1], case.mask) if text.startswith(f"{p}: ")), case.images[0])
@@ -144,12 +147,12 @@ def survey(
     return looks, findings
 
 
-def _look(part: str, case: Case, pixels: Pixels) -> Look:
+def _look(part: str, case: Case, pixels: Pixels, ignore: int | None) -> Look:
     image = pixels.image
     low, high = image.min(), image.max()
     sample = image.reshape(-1)[:: max(1, image.size // _SAMPLED)]
     grey = len(image) == 3 and len(case.images) == 1 and (image == image[:1]).all()
-    labels, shown = _count(pixels.raw)
+    labels, shown = _count(pixels.raw, ignore)
     return Look(
         part,
         case,
@@ -159,7 +162,7 @@ def _look(part: str, case: Case, pixels: Pixels) -> Look:
         float(high),
         np.count_nonzero(image == high) / image.size,
         len(np.unique(sample)),
-        _png_storage(case.images[0]) or ("grey" if grey else ""),
+        _storage(case.images[0]) or ("grey" if grey else ""),
         pixels.geometry,
         fingerprint([image]),
         fingerprint([pixels.raw]),
@@ -169,7 +172,7 @@ def _look(part: str, case: Case, pixels: Pixels) -> Look:
     )
 
 
-def _count(raw: np.ndarray) -> tuple[Labels, int]:
+def _count(raw: np.ndarray, ignore: int | None) -> tuple[Labels, int]:
     """Count the values of a mask (D, H, W), and find the slice that shows most."""
     low, high = int(raw.min()), int(raw.max())
     values = np.arange(low, high + 1) if high - low < 2**16 else np.unique(raw)
@@ -186,8 +189,12 @@ def _count(raw: np.ndarray) -> tuple[Labels, int]:
         empty += here.max() == index.size
         if index.size - here.max() > most:
             most, shown = index.size - here.max(), k
+    unlabelled = int(pixels[values == ignore].sum()) if ignore is not None else 0
+    pixels[values == ignore] = 0
     order = np.argsort(-pixels, kind="stable")[: min(_MOST_VALUES, np.count_nonzero(pixels))]
-    return Labels(values[order], pixels[order], inner[order], int(np.count_nonzero(pixels)), int(empty)), shown
+    return Labels(
+        values[order], pixels[order], inner[order], int(np.count_nonzero(pixels)), int(empty), unlabelled
+    ), shown
 
 
 def _thumbnail(plane: np.ndarray) -> np.ndarray:
@@ -197,8 +204,13 @@ def _thumbnail(plane: np.ndarray) -> np.ndarray:
     return np.asarray(Image.fromarray(plane).resize((SIDE, SIDE), Image.Resampling.BOX))
 
 
-def _png_storage(path: Path) -> str:
-    if suffix_of(path) != ".png":
+def _storage(path: Path) -> str:
+    suffix = suffix_of(path)
+    if suffix in PICTURES:
+        with opened(path) as image:
+            if is_turned(image):
+                return "turned"
+    if suffix != ".png":
         return ""
     with open(path, "rb") as file:
         head = file.read(26)

@@ -18,7 +18,7 @@ from . import apply, attribute, check, lessons, look, machine, networks, train
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command with `arguments` (default: those of the process) and return its exit code."""
-    parser = _parser()
+    parser = build_parser()
     options = parser.parse_args(arguments)
     if not options.command:
         parser.print_help()
@@ -37,7 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line; the site's page of the command is made from it too."""
     parser = argparse.ArgumentParser(
         prog="tinyunet",
         description="Segment medical images with a UNet that is readable down to its last loop.",

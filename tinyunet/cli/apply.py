@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ..inference import Segmenter
 
 
+_BLANK = "take cases that lack modalities, such as NAME_0001.*, as if they were blank; train with --drop-channel for it"
+
+
 def add(commands) -> None:
     """Add the commands to the parser."""
     predict = commands.add_parser("predict", help="segment images with a trained network")
@@ -32,6 +35,7 @@ def add(commands) -> None:
     add_out(predict, "predictions")
     _add_how(predict)
     predict.add_argument("--series", type=int, metavar="N", help="DICOM series to take where a folder holds several")
+    predict.add_argument("--blank-missing", action="store_true", help=_BLANK)
     predict.add_argument(
         "--probabilities", action="store_true", help="also write probabilities/NAME.npy, (classes, H, W)"
     )
@@ -65,6 +69,14 @@ def add(commands) -> None:
         help="distance within which a boundary counts as right in surface Dice, in mm, or in pixels where the spacing "
         "is not known (default: 1)",
     )
+    evaluate.add_argument("--ignore", type=int, metavar="VALUE", help="value of masks that stands for 'not labelled'")
+    evaluate.add_argument(
+        "--patients",
+        default="",
+        metavar="RULE",
+        help="whom an image shows, as in train: intervals are then over patients",
+    )
+    evaluate.add_argument("--blank-missing", action="store_true", help=_BLANK)
     add_device(evaluate)
     add_out(evaluate, "evaluation")
     _add_how(evaluate)
@@ -115,16 +127,17 @@ def _load(options: argparse.Namespace) -> Segmenter:
 def _predict(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from ..data.cases import find_cases
+    from ..data.cases import find_cases, some
     from ..data.rows import open_rows
     from ..data.sample import DataError
     from ..inference import large, tidy, tiles
+    from .writing import predict_large, write_case
 
     segmenter = _load(options)
     look, keep = _how(options)
     tidy(np.zeros((1, 1), np.int64), **keep)  # finds wrong options before any work is done
     channels = segmenter.model.arguments["in_channels"]
-    cases = find_cases(options.images, channels)
+    cases = find_cases(options.images, channels, options.blank_missing)
     segmenter.compile_kernels(**look)
     out = Path(options.out)
     kinds = ["labels", "views", *(kind for kind in ("probabilities", "uncertainty") if getattr(options, kind))]
@@ -140,7 +153,7 @@ def _predict(options: argparse.Namespace) -> int:
                 if len(case.images) == 1:
                     with open_rows(case.images[0], channels) as rows:
                         if rows and rows.height * rows.width > large.LARGE:
-                            classes.append(_predict_large(segmenter, case, rows, options, look, keep))
+                            classes.append(predict_large(segmenter, case, rows, options, look, keep))
                             continue
                 yield case, case.read(channels, options.series)
             except DataError as error:  # one bad file should not cost the others
@@ -149,21 +162,25 @@ def _predict(options: argparse.Namespace) -> int:
 
     for batch in _alike(scans()):
         images = np.concatenate([scan.pixels.swapaxes(0, 1) for _, scan in batch])  # (N, C, H, W), slice by slice
-        examined = segmenter.examine(images, **look) if options.uncertainty else None
-        p = examined.probabilities if examined else segmenter.probabilities(images, **look)
         slices = len(images) // len(batch)
+        how = look | {"volume": slices > 1}
+        examined = segmenter.examine(images, **how) if options.uncertainty else None
+        p = examined.probabilities if examined else segmenter.probabilities(images, **how)
         for i, (case, scan) in enumerate(batch):
             part = slice(i * slices, (i + 1) * slices)
             labels = tidy(p[part].argmax(axis=1), **keep)
             classes.append(set(np.unique(labels)))
             prediction = examined and type(examined)(*(a[part] for a in examined))
-            _write_case(options, segmenter, case, scan, labels, p[part], prediction)
+            write_case(options, segmenter, case, scan, labels, p[part], prediction)
     done = len(cases) - failed
     pairs = zip(segmenter.mask_values, segmenter.class_names, strict=True)
     print(
         f"{done} of {len(cases)} images segmented; {out / 'labels'} holds the values "
         f"{', '.join(f'{value} ({name})' for value, name in pairs)}; look at {out / 'views'}"
     )
+    lacking = [case.name for case in cases if case.blank]
+    if lacking:
+        print(f"look at this: modalities were missing, and taken as blank, in {len(lacking)} cases: {some(lacking)}")
     one_class = sum(len(found) == 1 for found in classes)
     if one_class:
         print(f"look at this: {one_class} of {done} images were given a single class everywhere")
@@ -173,69 +190,19 @@ def _predict(options: argparse.Namespace) -> int:
 
 
 def _alike(scans):
-    """Group images that follow one another and have one size: small ones are faster together."""
+    """Group images that follow one another and have one size: small ones are faster together. A volume is alone."""
     from ..inference.segmenter import TOGETHER
 
     batch = []
     for case, scan in scans:
         shape = scan.pixels.shape
-        if batch and (shape != batch[0][1].pixels.shape or (len(batch) + 1) * np.prod(shape[1:]) > TOGETHER):
+        full = batch and (shape[1] > 1 or (len(batch) + 1) * np.prod(shape[1:]) > TOGETHER)
+        if full or (batch and shape != batch[0][1].pixels.shape):
             yield batch
             batch = []
         batch.append((case, scan))
     if batch:
         yield batch
-
-
-def _write_case(options, segmenter, case, scan, labels, p, examined) -> None:
-    """Write the results of one case: labels (D, H, W), probabilities (D, classes, H, W), `Prediction` of as many."""
-    from .. import plot
-    from ..data.write import labels_suffix, write_array, write_labels, write_picture
-
-    out, name = Path(options.out), case.name
-    suffix = labels_suffix(case.images[0], len(labels))
-    write_labels(out / "labels" / f"{name}{suffix}", labels, segmenter.mask_values, scan.geometry)
-    k = int((labels > 0).sum(axis=(1, 2)).argmax())  # the slice that shows most
-    image = scan.pixels[:, k]
-    write_picture(out / "views" / f"{name}.png", plot.paint(image, labels[k]))
-    if options.probabilities:
-        write_array(out / "probabilities" / f"{name}.npy", p[0] if len(p) == 1 else p.swapaxes(0, 1))
-    if examined:
-        maps = np.stack(examined[1:])  # (2, D, H, W)
-        write_array(out / "uncertainty" / f"{name}.npy", maps[:, 0] if len(p) == 1 else maps)
-        figure = plot.uncertainty(image, labels[k], type(examined)(*(a[k] for a in examined)))
-        plot.save_figure(figure, out / "uncertainty" / f"{name}.png")
-
-
-def _predict_large(segmenter, case, rows, options, look, keep) -> set[int]:
-    """Segment a large image by rows; return the classes that were found."""
-    from tqdm import tqdm
-
-    from .. import plot
-    from ..data.sample import DataError
-    from ..data.write import labels_suffix, write_picture
-    from ..inference.large import segment_rows
-
-    if keep:
-        raise DataError(
-            f"{rows.path}: is too large ({rows.height} x {rows.width}) to look for objects in it, as --largest and "
-            "--smallest do; leave them out"
-        )
-    out, name = Path(options.out), case.name
-    overview = segment_rows(
-        segmenter,
-        rows,
-        out / "labels" / f"{name}{labels_suffix(rows.path, 1)}",
-        probabilities=out / "probabilities" / f"{name}.npy" if options.probabilities else None,
-        uncertainty=out / "uncertainty" / f"{name}.npy" if options.uncertainty else None,
-        progress=lambda tops: tqdm(tops, desc=name, unit="row of tiles", leave=False, disable=None),
-        **look,
-    )
-    write_picture(out / "views" / f"{name}.png", plot.paint(overview.image, overview.labels))
-    if overview.prediction:
-        figure = plot.uncertainty(overview.image, overview.labels, overview.prediction)
-        plot.save_figure(figure, out / "uncertainty" / f"{name}.png")
-    return overview.found
 
 
 def _evaluate(options: argparse.Namespace) -> int:
@@ -252,7 +219,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     run = model if model.is_dir() else model.parent
     split = options.split or ("test" if (root / "test").is_dir() else None)
     channels = segmenter.model.arguments["in_channels"]
-    dataset = ImageFolder(root, split, mask_values=segmenter.mask_values, channels=channels)
+    data = {name: getattr(options, name) for name in ("ignore", "patients", "blank_missing")}
+    dataset = ImageFolder(root, split, mask_values=segmenter.mask_values, channels=channels, **data)
     print(dataset.describe())
     segmenter.compile_kernels(**look)
     instances = Instances.of_data(root, split)
@@ -270,8 +238,10 @@ def _evaluate(options: argparse.Namespace) -> int:
     scores.save_csv(out / "scores.csv")
     write_whole(out / "scores.json", json.dumps(scores.to_dict(), indent=1))
     part = ["--split", split] if split else []
-    for name, value in {**look, **keep}.items():
-        part += [f"--{name}"] if value is True else [f"--{name}", str(value)]
+    given = {name: value for name, value in data.items() if value not in (None, "", False)}
+    for name, value in {**look, **keep, **given}.items():
+        option = f"--{name.replace('_', '-')}"
+        part += [option] if value is True else [option, str(value)]
     alerts = write_evaluation(
         out,
         segmenter,
@@ -280,7 +250,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         title=f"{model} on {root}{f' ({split})' if split else ''}",
         scored="training" if split == "train" else "test",
         run=run,
-        predict=lambda image: segmenter.predict(image, **look),
+        predict=lambda image, **volume: segmenter.predict(image, **look, **volume),
         finish=lambda labels: tidy(labels, **keep),
         how={**look, **keep},
         description=dataset.describe(),

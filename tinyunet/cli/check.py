@@ -15,7 +15,8 @@ def add(commands) -> None:
     check.description = (
         "Look for what spoils training or falsifies a score: files that do not pair or cannot be read, mask values "
         "that are no classes, copies, patients on both sides, and more; say what mends it, and draw a contact sheet. "
-        "The exit code is 1 if something must be mended first. Nothing in the folder is changed."
+        "The exit code is 1 if something must be mended first. Nothing in the folder is changed. Whether a network can "
+        "learn the images, tinyunet train DIR --check finds out."
     )
     check.set_defaults(run=_run)
     check.add_argument("data", metavar="DIR", help="folder with images/ and masks/, or with train/ and test/")
@@ -25,8 +26,11 @@ def add(commands) -> None:
         ("size", "squares that you will train on"),
         ("channels", "1 or 3: as what you will read the images"),
         ("series", "DICOM series to take where a folder holds several"),
+        ("ignore", "value of masks that stands for 'not labelled'"),
     ):
         check.add_argument(f"--{name}", type=int, metavar="N", help=text)
+    check.add_argument("--patients", default="", metavar="RULE", help="whom an image shows, as in train")
+    check.add_argument("--blank-missing", action="store_true", help="take cases that lack a modality")
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -40,7 +44,14 @@ def _run(options: argparse.Namespace) -> int:
         if value is not None and value < lowest:
             raise ValueError(f"--{name} must be at least {lowest}, got {value}")
     found = examine(
-        options.data, size=options.size or 0, channels=options.channels, series=options.series, show_progress=True
+        options.data,
+        size=options.size or 0,
+        channels=options.channels,
+        series=options.series,
+        ignore=options.ignore,
+        patients=options.patients,
+        blank_missing=options.blank_missing,
+        show_progress=True,
     )
     print(found.page())
     if options.json:

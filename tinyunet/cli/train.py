@@ -18,6 +18,8 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     """Add an option for every field of Settings; only what the user gave is passed on."""
     from ..training import Settings
 
+    text = "do not train; look for what would keep this run from learning (a minute or so), and say what mends it"
+    parser.add_argument("--check", action="store_true", help=text)
     parser.add_argument("--resume", metavar="DIR", help="continue the run in this folder with its own settings")
     for f in fields(Settings):
         text, choices, default = f.metadata["help"], f.metadata["choices"], f.default
@@ -40,6 +42,8 @@ def _run(options: argparse.Namespace) -> int:
     from ..training import Settings, resume, train
 
     given = {f.name: getattr(options, f.name) for f in fields(Settings) if f.name in options}
+    if options.check and options.resume:
+        raise ValueError("--check looks at a run before it starts; leave out --resume")
     if options.resume:
         device = given.pop("device", "")
         if given:
@@ -49,5 +53,11 @@ def _run(options: argparse.Namespace) -> int:
         return 0
     if given.get("window"):
         given = {"normalize": "window"} | given | {"window": tuple(given["window"])}
+    if options.check:
+        from ..checkup.training import examine_training
+
+        found = examine_training(**given, show_progress=True)
+        print(found.page())
+        return 1 if found.count("error") else 0
     train(**given)
     return 0

@@ -1,6 +1,7 @@
 """Data: toy images, image folders, normalisation, paired augmentation, splits and batches.
 
-Every dataset yields `Sample(image, mask, name, patient, spacing)`; see `tinyunet.data.sample` for the convention.
+Every dataset yields `Sample(image, mask, name, patient, spacing, volume, statistics)`; `tinyunet.data.sample` says what
+these are.
 """
 
 from tinyunet.data.augment import PRESETS, Augment, preset

@@ -37,11 +37,14 @@ class Case(NamedTuple):
     images : tuple of Path
         One file (or DICOM folder), or one per modality.
     mask : Path or None
+    blank : tuple of int
+        Numbers of the channels that no file gives, because these modalities are missing; they are 0 everywhere.
     """
 
     name: str
     images: tuple[Path, ...]
     mask: Path | None = None
+    blank: tuple[int, ...] = ()
 
     def read(self, channels: int | None = None, series: int | None = None) -> Scan:
         """Read the image; several modalities become its channels.
@@ -49,10 +52,11 @@ class Case(NamedTuple):
         Parameters and errors are those of `tinyunet.data.image_file.read_scan`; also if modalities differ in size or
         place, or one has several channels.
         """
-        if len(self.images) == 1:
+        count = len(self.images) + len(self.blank)
+        if count == 1:
             return read_scan(self.images[0], channels, series)
-        if channels not in (None, len(self.images)):
-            raise DataError(f"{self.images[0]}: {self.name} has {len(self.images)} modalities; expected {channels}")
+        if channels not in (None, count):
+            raise DataError(f"{self.images[0]}: {self.name} has {count} modalities; expected {channels}")
         scans = [read_scan(path, series=series) for path in self.images]
         for path, scan in zip(self.images, scans, strict=True):
             if len(scan.pixels) > 1:
@@ -60,7 +64,10 @@ class Case(NamedTuple):
                     f"{path}: has {len(scan.pixels)} channels; expected one, as it is one of the modalities"
                 )
             check_same_place(path, scan, self.images[0], scans[0])
-        return Scan(np.concatenate([scan.pixels for scan in scans]), scans[0].geometry)
+        planes = [scan.pixels for scan in scans]
+        for k in self.blank:  # in ascending order, so that each finds its place
+            planes.insert(k, np.zeros_like(planes[0]))
+        return Scan(np.concatenate(planes), scans[0].geometry)
 
 
 def check_same_place(path: Path, scan: Scan, other_path: Path, other: Scan) -> None:
@@ -119,8 +126,18 @@ def describe_places(geometries: Iterable[Geometry | None]) -> list[str]:
     return lines
 
 
-def pair(images: Path, masks: Path) -> tuple[list[Case], list[str]]:
+def pair(
+    images: Path, masks: Path, blank_missing: bool = False, channels: int | None = None
+) -> tuple[list[Case], list[str]]:
     """Find the cases of a data set, in alphabetical order, and what does not pair.
+
+    Parameters
+    ----------
+    images, masks : path
+    blank_missing : bool
+        Take cases that lack modalities which others have, with blank channels in their place, rather than complain.
+    channels : int or None
+        How many modalities there are, if it is known: perhaps no case has all of them.
 
     Returns
     -------
@@ -142,6 +159,7 @@ def pair(images: Path, masks: Path) -> tuple[list[Case], list[str]]:
             raise _twins(mask_by_stem[name], path)
         mask_by_stem[name] = path
     files: dict[str, dict[int, Path]] = {}
+    modalities: set[int] = set()
     lonely = []
     for stem, path in image_by_stem.items():
         parts = re.fullmatch(r"(.+)_(\d{4})", stem)
@@ -149,13 +167,15 @@ def pair(images: Path, masks: Path) -> tuple[list[Case], list[str]]:
             files.setdefault(stem, {})[0] = path
         elif parts and parts[1] in mask_by_stem and parts[1] not in image_by_stem:
             files.setdefault(parts[1], {})[int(parts[2])] = path
+            modalities.update(range(channels or 0) if blank_missing else ())
         else:
             lonely.append(path.name)
-    modalities = set().union(*files.values())
-    for name in [name for name in files if set(files[name]) != modalities and len(modalities) > 1]:
-        lacking = ", ".join(f"{name}_{k:04d}.*" for k in sorted(modalities - set(files.pop(name))))
-        complaints.append(f"{images}: {name} lacks modalities that other cases have: {lacking}")
-        mask_by_stem.pop(name)
+    modalities.update(*files.values())
+    lacking = {name: tuple(sorted(modalities - set(files[name]))) for name in files} if len(modalities) > 1 else {}
+    for name, numbers in lacking.items():
+        if numbers and not blank_missing:
+            complaints.append(f"{images}: {name} lacks modalities that other cases have: {_modalities(name, numbers)}")
+            del files[name], mask_by_stem[name]
     lonely_masks = [mask_by_stem[name].name for name in sorted(mask_by_stem.keys() - files.keys())]
     if lonely:
         complaints.append(
@@ -165,21 +185,29 @@ def pair(images: Path, masks: Path) -> tuple[list[Case], list[str]]:
     if lonely_masks:
         complaints.append(f"{masks}: {len(lonely_masks)} masks without an image: {some(lonely_masks)}")
     cases = [
-        Case(name, tuple(files[name][k] for k in sorted(files[name])), mask_by_stem[name]) for name in sorted(files)
+        Case(name, tuple(files[name][k] for k in sorted(files[name])), mask_by_stem[name], lacking.get(name, ()))
+        for name in sorted(files)
     ]
     return cases, complaints
 
 
-def find_cases(names: Sequence[str | Path], channels: int) -> list[Case]:
+def find_cases(names: Sequence[str | Path], channels: int, blank_missing: bool = False) -> list[Case]:
     """Find the cases behind names of files and folders, to be segmented by a network with so many channels.
 
     Files NAME_0000.*, NAME_0001.*, ... are taken for modalities if there are exactly as many as channels.
+
+    Parameters
+    ----------
+    names : sequence of paths
+    channels : int
+    blank_missing : bool
+        Take NAME_0001.*, without NAME_0000.*, for a case with a blank channel.
 
     Raises
     ------
     DataError
         If a name does not exist, a folder holds no images, or two cases have one name, so that one result would
-        overwrite the other.
+        overwrite the other; if a case lacks modalities and they are not to be blank.
     """
     paths: list[Path] = []
     for path in map(Path, names):
@@ -201,9 +229,32 @@ def find_cases(names: Sequence[str | Path], channels: int) -> list[Case]:
     for name, stems in groups.items():
         if channels > 1 and sorted(stems) == [f"{name}_{k:04d}" for k in range(channels)]:
             cases.append(Case(name, tuple(by_stem[stem] for stem in sorted(stems))))
+        elif numbers := _missing(name, [by_stem[stem] for stem in sorted(stems)], channels, blank_missing):
+            cases.append(Case(name, tuple(by_stem[stem] for stem in sorted(stems)), None, numbers))
         else:
             cases += [Case(stem, (by_stem[stem],)) for stem in stems]
     return cases
+
+
+def _missing(name: str, paths: Sequence[Path], channels: int, blank_missing: bool) -> tuple[int, ...]:
+    """Numbers of the modalities that are missing beside these files; none if they look like images of their own."""
+    there = {int(path.name[len(name) + 1 :][:4]) for path in paths if path.name.startswith(f"{name}_")}
+    if channels == 1 or len(there) < len(paths) or not there < set(range(channels)):
+        return ()
+    if len(read_scan(paths[0]).pixels) == channels:  # numbered images with all that is needed, such as colours
+        return ()
+    numbers = tuple(sorted(set(range(channels)) - there))
+    if not blank_missing:
+        raise DataError(
+            f"{name}: the network takes {channels} channels, and {_modalities(name, numbers)} is missing. Add it; or "
+            "segment without, best if trained with --drop-channel: --blank-missing (blank_missing=True); or, if these "
+            "are no modalities, rename the files"
+        )
+    return numbers
+
+
+def _modalities(name: str, numbers: Iterable[int]) -> str:
+    return ", ".join(f"{name}_{k:04d}.*" for k in numbers)
 
 
 def some(items: Iterable[object], limit: int = 10) -> str:

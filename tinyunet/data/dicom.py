@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import guard, volume
+from . import dicom_entries, guard, volume
 from .sample import DataError, Geometry, Scan
 
 IDENTIFYING = {
@@ -63,12 +63,61 @@ def read_series(folder: str | Path, series: int | None = None) -> Scan:
     """
     files = _choose(Path(folder), series)
     if len(files) == 1 and (files[0].position is None or files[0].size[2] > 1):
-        return volume.read(files[0].path, ".dcm")
+        return read_file(files[0].path)
     files, geometry = _in_order(folder, files)
     planes = [volume.read(file.path, ".dcm").pixels for file in files]
     if len({plane.shape for plane in planes}) > 1:
         raise DataError(f"{folder}: colour and grey slices are mixed; keep one kind")
     return Scan(np.concatenate(planes, axis=1), geometry)
+
+
+def read_file(path: str | Path) -> Scan:
+    """Read one DICOM file; frames of an enhanced one become slices, in the order of the patient's anatomy.
+
+    Raises
+    ------
+    DataError
+        As `read_series` of frames; also if they differ in how they are scaled.
+    """
+    scan = volume.read(path, ".dcm")
+    count = scan.pixels.shape[1]
+    entries = dicom_entries.read(path, guard.file_size(path))
+    if count == 1 or dicom_entries.FRAMES not in entries:
+        if scan.geometry is not None and min(scan.geometry.spacing) < 0:
+            raise DataError(f"{path}: its slices have a negative distance; convert it to NIfTI with dcm2niix")
+        return scan
+    numbers = {tag: _per_frame(path, entries.get(tag, []), count) for tag in dicom_entries.WANTED}
+    for tag in (dicom_entries.SLOPE, dicom_entries.INTERCEPT):
+        if len(set(numbers[tag])) > 1:  # the decoder would scale all frames as the first
+            raise DataError(f"{path}: its frames are scaled in several ways; convert it to NIfTI with dcm2niix")
+    frames = []
+    for k in range(count):
+        position, axes, spacing = (numbers[tag][k] for tag in dicom_entries.WANTED[:3])
+        frames.append(
+            _File(
+                path=Path(path).with_name(f"{Path(path).name} (frame {k + 1})"),
+                uid="",
+                number=k,
+                modality="",
+                size=(scan.pixels.shape[3], scan.pixels.shape[2], 1),
+                spacing=(*spacing[::-1], 1.0) if len(spacing) == 2 else (1.0, 1.0, 1.0),
+                position=np.array(position) if len(position) == 3 else None,
+                axes=np.array(axes).reshape(2, 3) if len(axes) == 6 else None,
+            )
+        )
+    frames, geometry = _in_order(path, frames)
+    return Scan(scan.pixels[:, [frame.number for frame in frames]], geometry)
+
+
+def _per_frame(path: str | Path, texts: list[str], count: int) -> list[tuple[float, ...]]:
+    """Return the numbers of an entry for each frame; no numbers where it is not there."""
+    if len(texts) not in (0, 1, count):
+        raise DataError(
+            f"{path}: has {count} frames, but places or scales {len(texts)} of them; convert it to NIfTI with dcm2niix"
+        )
+    with guard.decoding(path, private=True):
+        found = [tuple(float(x) for x in text.split("\\")) for text in texts] or [()]
+    return found * (count // len(found))
 
 
 def identifying_tags(path: str | Path) -> tuple[str, ...]:
@@ -161,10 +210,12 @@ def _choose(folder: Path, series: int | None) -> list[_File]:
         f"such as {files[0].path.name}"
         for files in by_uid.values()
     )
-    raise DataError(
-        f"{folder}: expected one DICOM series{'' if series is None else f' with the number {series}'}, found {found}. "
-        "Choose one by its number, series=N (--series N), or move the others away."
-    )
+    numbers = [files[0].number for files in by_uid.values()]
+    advice = "Choose one by its number, series=N (--series N), or move the others away."
+    if series in numbers or len(set(numbers)) < len(numbers):
+        advice = "Their numbers do not tell them apart: move all but one into folders of their own."
+    wanted = "" if series is None else f" with the number {series}"
+    raise DataError(f"{folder}: expected one DICOM series{wanted}, found {found}. {advice}")
 
 
 def _in_order(folder: str | Path, files: list[_File]) -> tuple[list[_File], Geometry]:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 
 from . import volume
+from .array_file import ARRAYS
 from .cases import check_same_place, describe_places, pair, some
-from .image_file import ARRAYS, PICTURES, read_labels, suffix_of
+from .image_file import PICTURES, read_labels, suffix_of
+from .mask_values import check_classes, check_mask, class_lookup, class_names, count_values
+from .normalize import Statistics
+from .patients import patients_by
 from .sample import DataError, Geometry, Sample, SampleCache
 
-MAX_CLASSES = 32
 _LAYOUTS = """expected one of these layouts:
     ROOT/images  ROOT/masks
     ROOT/train/images  ROOT/train/masks  and the same in test"""
@@ -51,6 +54,13 @@ class ImageFolder:
         provided that they agree.
     series : int or None
         Which DICOM series (its SeriesNumber), where folders hold several.
+    ignore : int or None
+        The raw value of pixels whose class nobody has said, such as those between scribbles: they become `IGNORE`.
+    patients : str
+        Whom an image shows, as a regular expression for the beginning of its name, see `tinyunet.data.patients`; by
+        default each case is a patient.
+    blank_missing : bool
+        Take cases that lack some modality, with a blank channel in its place.
     on_bad_file : "stop" or "skip"
         What to do about files that cannot be used: raise an error that lists all of them, or leave their cases out.
 
@@ -62,7 +72,7 @@ class ImageFolder:
     sizes : tuple of (H, W)
         Size of each sample, in pixels.
     patients : tuple of str
-        Case of each sample, for `split(..., groups=patients)`.
+        Patient of each sample, for `split(..., groups=patients)`.
     skipped : tuple of str
         What was left out and why.
     class_names, channels, mask_values
@@ -72,8 +82,9 @@ class ImageFolder:
     ------
     DataError
         If a folder is missing or empty; files do not pair or cannot be read (see `read_scan`, `read_labels`); an
-        image and its mask differ in size or place; grey and RGB are mixed; the masks hold more than `MAX_CLASSES`
-        values, only one value, or a value that is not in `mask_values`.
+        image and its mask differ in size or place; grey and RGB are mixed; the masks hold more values than
+        `tinyunet.data.mask_values.MAX_CLASSES`, only one, or one that is not in `mask_values`; `patients` does not fit
+        the names.
     """
 
     def __init__(
@@ -84,6 +95,9 @@ class ImageFolder:
         mask_values: Sequence[int] | None = None,
         channels: int | None = None,
         series: int | None = None,
+        ignore: int | None = None,
+        patients: str = "",
+        blank_missing: bool = False,
         on_bad_file: Literal["stop", "skip"] = "stop",
     ) -> None:
         if split not in (None, "train", "test"):
@@ -95,10 +109,12 @@ class ImageFolder:
         if mask_values is not None and (len(mask_values) < 2 or len(set(mask_values)) < len(mask_values)):
             raise DataError(f"mask_values is {tuple(mask_values)}; expected at least two different values")
         self.root, self.split = Path(root), split
-        self._channels, self._series = channels, series
+        self._channels, self._series, self._ignore, self._rule = channels, series, ignore, patients
         self._cache: SampleCache[_Decoded] = SampleCache()
         folder = _find(self.root, split)
-        cases, bad = pair(folder / "images", folder / "masks")
+        if mask_values is not None and ignore in mask_values:
+            raise DataError(f"the value {ignore} cannot both be ignored and be a class: mask_values {mask_values}")
+        cases, bad = pair(folder / "images", folder / "masks", blank_missing, channels)
         files = [path for case in cases for path in (*case.images, case.mask)]
         if any(suffix_of(path) not in PICTURES + ARRAYS for path in files):
             volume.simpleitk()  # if it is missing, that is no fault of each single file
@@ -108,10 +124,12 @@ class ImageFolder:
             raise DataError(_list_bad(folder, bad))
         self.skipped = tuple(bad)
         self._check_channels()
+        by_case = dict(zip(self._cases, patients_by(patients, list(self._cases)), strict=True)) if patients else {}
+        self.patients = tuple(by_case.get(name, name) for name, _ in self._places)
         self.mask_values = tuple(mask_values if mask_values is not None else sorted(self._pixels))
-        self._check_values(folder / "masks")
-        self.class_names = _class_names(self.mask_values)
-        self._class_of = _class_lookup(self.mask_values)
+        check_classes(folder / "masks", self.mask_values, ignore)
+        self.class_names = class_names(self.mask_values)
+        self._class_of = class_lookup(self.mask_values, ignore)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -123,7 +141,13 @@ class ImageFolder:
         pixels, raw, geometry = self._cache.get(name, self._decode)
         spacing = None if geometry is None else geometry.spacing[::-1]
         image, mask = pixels[:, k].astype(np.float32), self._class_of(raw[k])
-        return Sample(image, mask, self.names[index], name, spacing)
+        volume = name if len(raw) > 1 else ""
+        return Sample(image, mask, self.names[index], self.patients[index], spacing, volume, self._statistics.get(name))
+
+    def pixels_of(self, indices: Iterable[int]) -> np.ndarray:
+        """Count the pixels of every class in the cases that some samples belong to; nothing is read."""
+        found = [self._found[name] for name in {self._places[index][0] for index in indices}]
+        return np.array([sum(values.get(value, 0) for values in found) for value in self.mask_values])
 
     def _decode(self, name: str) -> _Decoded:
         """Read a case and its mask, and check that they fit."""
@@ -140,19 +164,27 @@ class ImageFolder:
         """Decode every case; keep sizes and counts of the good ones, add a line to `bad` for each of the others."""
         self._pixels: Counter[int] = Counter()  # how many pixels, and how many cases, hold each value
         self._files: Counter[int] = Counter()
+        self._found: dict[str, dict[int, int]] = {}  # the former for each case
+        self._ignored = 0
+        self._statistics: dict[str, Statistics] = {}  # of volumes
         self._channel_counts: dict[str, int] = {}
         self._geometries: list[Geometry | None] = []
         places, names, sizes = [], [], []
         for name, case in _progress(list(self._cases.items())):
             try:
                 pixels, raw, geometry = self._cache.get(name, self._decode)
-                found = _count(raw)
-                _check_mask(case.mask, found, expected)
+                found = count_values(raw)
+                ignored = found.pop(self._ignore, 0)
+                check_mask(case.mask, list(found), expected)
             except (DataError, MemoryError) as error:
                 del self._cases[name]
                 memory = f"{case.images[0]}: there is not enough memory to read it; cut it into parts"
                 bad.append(memory if isinstance(error, MemoryError) else str(error))
                 continue
+            if len(raw) > 1:
+                self._statistics[name] = Statistics.of(pixels.swapaxes(0, 1))
+            self._found[name] = found
+            self._ignored += ignored
             self._pixels.update(found)
             self._files.update(found.keys())
             self._channel_counts[name] = len(pixels)
@@ -162,7 +194,6 @@ class ImageFolder:
                 names.append(name if len(raw) == 1 else f"{name}_slice{k:03d}")
                 sizes.append(raw.shape[1:])
         self._places, self.names, self.sizes = places, tuple(names), tuple(sizes)
-        self.patients = tuple(name for name, _ in places)
 
     def _check_channels(self) -> None:
         by_count: dict[int, list[str]] = {}
@@ -177,15 +208,6 @@ class ImageFolder:
             )
         (self.channels,) = by_count
 
-    def _check_values(self, masks: Path) -> None:
-        if len(self.mask_values) > MAX_CLASSES:
-            raise DataError(f"{masks}: {_advise_values(len(self.mask_values))}")
-        if len(self.mask_values) < 2:
-            raise DataError(
-                f"{masks}: every mask holds the single value {self.mask_values[0]}; expected at "
-                "least two values, such as 0 for the background and 255 for the object"
-            )
-
     def describe(self) -> str:
         """Text for people: where, how many, which sizes, and how mask values became classes."""
         heights, widths = zip(*self.sizes, strict=True)
@@ -197,17 +219,30 @@ class ImageFolder:
             f"{self.root}{f' ({self.split})' if self.split else ''}",
             f"  images    {len(self)}" + f" (slices of {cases} volumes)" * (cases < len(self)),
             f"  size      {size} (height x width)",
+            *self._describe_patients(),
             *describe_places(self._geometries),
             f"  channels  {self.channels}{ {1: ' (grey)', 3: ' (RGB or three modalities)'}.get(self.channels, '') }",
-            "  classes   mask value -> class: share of pixels, masks that hold it",
         ]
         total = sum(self._pixels.values())
+        if self._ignore is not None:
+            everything = total + self._ignored
+            lines.append(f"  labelled  {total / everything:.2%} of the pixels; the value {self._ignore} is ignored")
+        what = "pixels" if self._ignore is None else "labelled pixels"
+        lines.append(f"  classes   mask value -> class: share of {what}, masks that hold it")
         for index, (value, name) in enumerate(zip(self.mask_values, self.class_names, strict=True)):
             share, files = self._pixels[value] / total, self._files[value]
             lines.append(f"    {value:5d} -> {index} {name}: {share:.2%}, {files} of {cases}")
         if self.skipped:
             lines += [f"  skipped   {len(self.skipped)}, because:", *(f"    {line}" for line in self.skipped)]
         return "\n".join(lines)
+
+    def _describe_patients(self) -> list[str]:
+        if not self._rule:
+            return []
+        counts = Counter(dict(zip((name for name, _ in self._places), self.patients, strict=True)).values())
+        least, most = min(counts.values()), max(counts.values())
+        each = f"{least}" if least == most else f"{least} to {most}"
+        return [f"  patients  {len(counts)} of {each} cases, by {self._rule!r}: {some(sorted(counts), 4)}"]
 
 
 def _find(root: Path, split: str | None) -> Path:
@@ -238,50 +273,6 @@ def _list_bad(folder: Path, bad: Sequence[str], limit: int = 1000) -> str:
     lines = [f"{folder}: {len(bad)} things are wrong:", *(f"  {line}" for line in bad[:limit])]
     lines += [f"  and {len(bad) - limit} more"] * (len(bad) > limit)
     return "\n".join([*lines, 'Mend them, or go on without: on_bad_file="skip" (--on-bad-file skip).'])
-
-
-def _count(raw: np.ndarray) -> dict[int, int]:
-    """How many pixels hold each value, slice by slice: sorting a whole volume would take seconds."""
-    low, high = int(raw.min()), int(raw.max())
-    if high - low >= 2**16:
-        return dict(zip(*(a.tolist() for a in np.unique(raw, return_counts=True)), strict=True))
-    counts = sum(np.bincount(plane.ravel().astype(np.int64) - low, minlength=high - low + 1) for plane in raw)
-    return {low + k: count for k, count in enumerate(counts.tolist()) if count}
-
-
-def _check_mask(path: Path, found: dict[int, int], expected: Sequence[int] | None) -> None:
-    if len(found) > MAX_CLASSES:
-        raise DataError(f"{path}: {_advise_values(len(found))}")
-    unknown = sorted(set(found) - set(expected)) if expected is not None else []
-    if unknown:
-        raise DataError(
-            f"{path}: holds the values {some(unknown)}; expected only {some(expected)}. "
-            "Masks must use the values that the model was trained with."
-        )
-
-
-def _advise_values(count: int) -> str:
-    return (
-        f"holds {count} distinct values; expected one value per class, at most {MAX_CLASSES}. This looks like a grey "
-        "image or a probability map: are images and masks swapped, or was the mask resized with interpolation?"
-    )
-
-
-def _class_lookup(values: Sequence[int]) -> Callable[[np.ndarray], np.ndarray]:
-    """The function from raw values, all of them known, to class indices."""
-    low, span = min(values), max(values) - min(values)
-    if span >= 2**16:
-        order = np.argsort(values)
-        return lambda raw: order[np.searchsorted(values, raw, sorter=order)]
-    table = np.zeros(span + 1, np.int64)
-    table[np.array(values) - low] = np.arange(len(values))
-    return lambda raw: table[raw.astype(np.int64) - low]
-
-
-def _class_names(values: Sequence[int]) -> tuple[str, ...]:
-    if len(values) == 2:
-        return ("background", "foreground")
-    return ("background", *(f"value {value}" for value in values[1:]))
 
 
 def _progress(items: list) -> Iterable:

@@ -11,27 +11,27 @@
 from __future__ import annotations
 
 import math
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from . import dicom, guard, volume
+from .array_file import ARRAYS, read_array
 from .sample import DataError, Scan
 
 if TYPE_CHECKING:
     from PIL import Image
 
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
-ARRAYS = (".npy", ".npz")
 SUFFIXES = PICTURES + ARRAYS + volume.SUFFIXES
 LOSSY = (".jpg", ".jpeg")
 _CHANNELS = {"1": 1, "L": 1, "LA": 1, "I": 1, "I;16": 1, "I;16L": 1, "I;16B": 1, "F": 1}
 _CHANNELS |= {"RGB": 3, "RGBA": 3, "P": 3, "PA": 3}
 _BYTES = {"I": 4, "F": 4, "I;16": 2, "I;16L": 2, "I;16B": 2, "RGB": 3, "RGBA": 3, "P": 3, "PA": 3}  # of others 1
+_ORIENTATION = 274  # the number of the entry in EXIF and TIFF
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as in Pillow and in JPEG
 
 
@@ -43,6 +43,9 @@ def suffix_of(path: str | Path) -> str:
 
 def read_scan(path: str | Path, channels: int | None = None, series: int | None = None) -> Scan:
     """Read an image, a stack or a volume as it is: no scaling, alpha dropped, palettes turned into their colours.
+
+    Pictures that cameras and microscopes mark as lying on their side (EXIF orientation) are turned upright, as in every
+    viewer; DICOM files in which high values are dark (MONOCHROME1) are inverted, so that high is bright everywhere.
 
     Colour becomes grey by g = 0.299 R + 0.587 G + 0.114 B; grey becomes colour by R = G = B = g.
 
@@ -159,18 +162,17 @@ def _only_slice(path: str | Path, pixels: np.ndarray) -> np.ndarray:
 
 def _read(path: str | Path, series: int | None, indices: bool) -> Scan:
     suffix = suffix_of(path)
+    if suffix == ".dcm":
+        return dicom.read_file(path)
     if suffix in volume.SUFFIXES:
         return volume.read(path, suffix)
     if suffix not in SUFFIXES and Path(path).is_dir():
         return dicom.read_series(path, series)
     size = guard.file_size(path)
     if suffix in ARRAYS:
-        return Scan(_read_array(Path(path), suffix, size))
+        return Scan(read_array(Path(path), suffix, size))
     with opened(path) as image:
         return Scan(_read_pages(path, image, size, indices))
-
-
-# ------------------------------------------------------------------------------------------- Pillow
 
 
 @contextmanager
@@ -227,9 +229,13 @@ def _read_pages(path: str | Path, image: Image.Image, size: int, indices: bool) 
 
 
 def decoded(image: Image.Image, indices: bool) -> np.ndarray:
-    """(H, W) or (H, W, 3) array of a page; `indices` keeps those of a palette."""
+    """(H, W) or (H, W, 3) array of a page, upright; `indices` keeps those of a palette."""
+    from PIL import ImageOps
+
     kinds = {"1": "L", "LA": "L", "RGBA": "RGB"} | ({"PA": "P"} if indices else {"P": "RGB", "PA": "RGB"})
     bits, sample_format = (getattr(image, "tag_v2", {}).get(tag, (1,)) for tag in (258, 339))
+    if is_turned(image) and image.format != "TIFF":  # Pillow turns a TIFF by itself
+        image = ImageOps.exif_transpose(image)
     array = np.asarray(image.convert(kinds[image.mode]) if image.mode in kinds else image)
     if tuple(sample_format)[0] == 2 and array.dtype == np.uint8:
         return array.view(np.int8)  # Pillow forgets the sign of 8-bit TIFF,
@@ -252,64 +258,8 @@ def check_mode(path: str | Path, image: Image.Image) -> None:
         )
 
 
-# ------------------------------------------------------------------------------------------- NumPy
-
-
-def _read_array(path: Path, suffix: str, size: int) -> np.ndarray:
-    """Read the only array of a .npy or .npz file as (C, D, H, W)."""
-    if suffix == ".npy":
-        with open(path, "rb") as file:
-            return _read_npy(path, file, size, size)
-    with guard.decoding(path), zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
-        if len(members) != 1 or members[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            found = ", ".join(member.filename for member in members[:10]) or "nothing"
-            raise DataError(
-                f"{path}: expected one array, saved with numpy.savez_compressed(path, array); found {found}"
-            )
-        with archive.open(members[0]) as file:
-            return _read_npy(path, file, members[0].file_size, size)
-
-
-def _read_npy(path: Path, file: IO[bytes], length: int, size: int) -> np.ndarray:
-    """Read an array of `length` bytes, header included, that comes out of a file of `size` bytes."""
-    shape, fortran, dtype, needed = read_npy_header(path, file, length)
-    guard.check_memory(path, needed, size)
-    with guard.decoding(path):
-        array = np.frombuffer(file.read(needed), dtype).reshape(shape, order="F" if fortran else "C")
-    array = np.ascontiguousarray(as_pixels(array))
-    return array.reshape((1,) * (4 - array.ndim) + array.shape)
-
-
-def read_npy_header(path: Path, file: IO[bytes], length: int) -> tuple[tuple[int, ...], bool, np.dtype, int]:
-    """Return (shape, whether in Fortran order, dtype, bytes) of an array that fills `length` bytes, header included."""
-    with guard.decoding(path):
-        version = np.lib.format.read_magic(file)
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read_header(file)
-    if dtype.hasobject:
-        raise DataError(
-            f"{path}: holds pickled Python objects, which can run code when they are loaded, so it is not opened; save "
-            "plain numbers with numpy.save(path, numpy.asarray(image, numpy.float32))"
-        )
-    if dtype.kind not in "biuf" or dtype.itemsize > 8:
-        raise DataError(f"{path}: holds numbers of type {dtype}; expected integers, float16, float32 or float64")
-    if not 2 <= len(shape) <= 4 or (len(shape) == 3 and shape[2] <= 4 < min(shape[:2])):
-        hint = "; use array.transpose(2, 0, 1)[:, None] for an image with channels last" if len(shape) == 3 else ""
-        raise DataError(f"{path}: has the shape {shape}; expected (H, W), (D, H, W) or (C, D, H, W){hint}")
-    needed = -1 if min(shape) < 0 else math.prod(shape) * dtype.itemsize
-    begin = file.tell()
-    if needed > 0 and begin + needed != length:
-        raise DataError(
-            f"{path}: its header promises the shape {shape}, {needed} bytes, but {length - begin} bytes follow; save "
-            "the array again"
-        )
-    return shape, fortran, dtype, needed
-
-
-def as_pixels(array: np.ndarray) -> np.ndarray:
-    """Turn numbers of an .npy file into a dtype that the rest knows."""
-    if array.dtype.kind == "b":
-        return array.view(np.uint8)
-    wide = array.dtype.itemsize > 4 and array.dtype.kind == "f"
-    return array.astype(np.float32 if wide or array.dtype == np.float16 else array.dtype.newbyteorder("="), copy=False)
+def is_turned(image: Image.Image) -> bool:
+    """Tell whether a picture says of itself, in its header, that it is to be turned or mirrored."""
+    if image.format == "TIFF":
+        return image.tag_v2.get(_ORIENTATION, 1) != 1
+    return "exif" in image.info and image.getexif().get(_ORIENTATION, 1) != 1

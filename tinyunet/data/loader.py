@@ -20,8 +20,8 @@ _ORDER = 0  # which random stream of an epoch: 0 shuffles, index + 1 belongs to 
 class Loader:
     """Batches of normalised, augmented, equally large images with their masks.
 
-    Each sample is normalised whole, so that training sees the intensities that prediction will see; then
-    augmented; then cropped or padded to `size`. The order of an epoch depends only on (seed, epoch), and what
+    Each sample is normalised whole, or as its volume is, so that training sees the intensities that prediction will
+    see; then augmented; then cropped or padded to `size`. The order of an epoch depends only on (seed, epoch), and what
     happens to a sample only on (seed, epoch, its index): a resumed run sees what the uninterrupted one would.
 
     While one batch is worked on, a thread prepares the next ones, which changes no bit of them. NumPy and the kernels
@@ -143,7 +143,7 @@ class Loader:
         if any(part.shape != sample.mask.shape for part in maps):
             raise DataError(f"{sample.name}: the mask is {sample.mask.shape}, its pixel weights {maps[0].shape}")
         try:
-            image = self.normalize(sample.image)
+            image = self.normalize(sample.image, volume=sample.statistics)
         except DataError as error:
             raise DataError(f"{sample.name}: {error}") from error
         rng = np.random.default_rng([self.seed, epoch, index + 1])

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinyunet.data.sample import DataError
 
-_KINDS = ("minmax", "symmetric", "zscore", "window")
+_KINDS, _PER = ("minmax", "symmetric", "zscore", "window"), ("volume", "slice")
 
 
 class Statistics(NamedTuple):
@@ -48,7 +48,7 @@ class Statistics(NamedTuple):
 class Normalize:
     """Map the intensities of one image, each channel on its own.
 
-    With min, max, mean and std taken over the pixels of one channel of one image,
+    With min, max, mean and std taken over the pixels of one channel of one image, or of one volume for all its slices,
 
         minmax      y = (x - min) / (max - min)                   in [0, 1]
         symmetric   y = 2 (x - min) / (max - min) - 1             in [-1, 1]
@@ -63,18 +63,24 @@ class Normalize:
     kind : {"minmax", "symmetric", "zscore", "window"}
     low, high : float
         For "window" alone, and required there: the raw intensities that become 0 and 1.
+    per : {"volume", "slice"}
+        What the slices of a volume are measured by: by their volume, so that one intensity becomes one number wherever
+        it is, as in nnU-Net; or each by itself, which brightens slices that show little. Single images know no volume.
 
     Raises
     ------
     DataError
-        If the kind is unknown, low and high come with another kind than "window", or low is not below high.
+        If the kind or `per` is unknown, low and high come with another kind than "window", or low is not below high.
     """
 
     kind: str = "minmax"
     low: float | None = None
     high: float | None = None
+    per: str = "volume"
 
     def __post_init__(self) -> None:
+        if self.per not in _PER:
+            raise DataError(f"unknown scope of normalisation {self.per!r}; expected one of {', '.join(_PER)}")
         if self.kind not in _KINDS:
             raise DataError(f"unknown normalisation {self.kind!r}; expected one of {', '.join(_KINDS)}")
         if self.kind != "window":
@@ -83,7 +89,9 @@ class Normalize:
         elif self.low is None or self.high is None or not self.low < self.high:
             raise DataError(f'kind="window" needs numbers low < high; got low={self.low}, high={self.high}')
 
-    def __call__(self, image: np.ndarray, whole: Statistics | None = None) -> np.ndarray:
+    def __call__(
+        self, image: np.ndarray, whole: Statistics | None = None, *, volume: Statistics | None = None
+    ) -> np.ndarray:
         """Normalise one image.
 
         Parameters
@@ -92,6 +100,8 @@ class Normalize:
             Left as it is.
         whole : Statistics, optional
             Of the image that `image` is a part of.
+        volume : Statistics, optional
+            Of the volume that `image` is a slice of; made use of as `per` says.
 
         Returns
         -------
@@ -112,6 +122,8 @@ class Normalize:
             raise DataError(f"{bad} of {x.size} intensities are NaN or infinite; replace them, e.g. by 0")
         if self.kind == "window":
             return np.clip((x - self.low) / (self.high - self.low), 0, 1).astype(np.float32)
+        if volume is not None and self.per == "volume":
+            whole = volume
         axes = {"axis": (1, 2), "keepdims": True}
         lowest, highest = (whole.lowest, whole.highest) if whole else (x.min(**axes), x.max(**axes))
         constant = lowest == highest
@@ -129,5 +141,5 @@ class Normalize:
 
     @classmethod
     def from_dict(cls, values: dict[str, str | float | None]) -> Normalize:
-        """The inverse of `to_dict`."""
-        return cls(**values)
+        """The inverse of `to_dict`; before `per` was kept, slices were measured one by one."""
+        return cls(**{"per": "slice"} | values)

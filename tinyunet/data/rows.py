@@ -21,17 +21,8 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from . import guard
-from .image_file import (
-    PICTURES,
-    as_pixels,
-    check_mode,
-    decoded,
-    opened,
-    read_npy_header,
-    read_scan,
-    suffix_of,
-    to_channels,
-)
+from .array_file import as_pixels, read_npy_header
+from .image_file import PICTURES, check_mode, decoded, is_turned, opened, read_scan, suffix_of, to_channels
 from .sample import DataError
 
 if TYPE_CHECKING:
@@ -68,7 +59,7 @@ class Rows(NamedTuple):
 
 @contextmanager
 def open_rows(path: str | Path, channels: int | None = None) -> Iterator[Rows | None]:
-    """Open an image for reading by rows; None if it is no picture or array, or holds several slices.
+    """Open an image for reading by rows; None if it is no picture or array, holds several slices or is to be turned.
 
     Only its header is read here.
 
@@ -89,8 +80,8 @@ def open_rows(path: str | Path, channels: int | None = None) -> Iterator[Rows | 
         return
     with opened(path) as image:
         with guard.decoding(path):
-            pages = getattr(image, "n_frames", 1)
-        if pages > 1:
+            as_a_whole = getattr(image, "n_frames", 1) > 1 or is_turned(image)
+        if as_a_whole:
             yield None
             return
         check_mode(path, image)
@@ -132,7 +123,7 @@ def _npy(path: Path, file: IO[bytes], size: int, channels: int | None) -> Rows |
 def _can_be_cut(image: TiffImageFile) -> bool:
     tags = image.tag_v2
     together = tags.get(284, 1) == 1 or tags.get(277, 1) == 1  # the samples of a pixel
-    return together and tags.get(259, 1) != 6 and tags.get(274, 1) == 1  # no JPEG of the old kind, upright
+    return together and tags.get(259, 1) != 6  # no JPEG of the old kind
 
 
 class _TiffPieces:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from threading import Lock
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from .normalize import Statistics
 
 IGNORE = -1
 """Label of a pixel that no loss and no metric counts: its class is unknown, or it lies outside the image."""
@@ -65,6 +68,10 @@ class Sample(NamedTuple):
     spacing : 2 or 3 floats, or None
         Millimetres from row to row and from column to column, before them from slice to slice if the image is one of a
         volume's, where the file tells.
+    volume : str
+        Of which volume it is a slice; empty if of none. The slices of a volume follow one another.
+    statistics : Statistics or None
+        Of the intensities of that volume, for `Normalize`.
     """
 
     image: np.ndarray
@@ -72,6 +79,8 @@ class Sample(NamedTuple):
     name: str
     patient: str = ""
     spacing: tuple[float, ...] | None = None
+    volume: str = ""
+    statistics: Statistics | None = None
 
 
 class Dataset(Protocol):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from .cases import some
 from .folder import ImageFolder
+from .patients import guess_rule
 from .sample import DataError, Dataset
-from .split import Subset, split
+from .split import Subset, few, split
 from .split import fold as split_fold
 from .toy import KINDS, Toy
 
@@ -38,11 +41,15 @@ def open_sources(
     validation: float = 0.2,
     folds: int = 0,
     fold: int = 1,
+    cases: int = 0,
     seed: int = 0,
     channels: int | None = None,
     one_size: bool = False,
     toy_size: int = 96,
     series: int | None = None,
+    ignore: int | None = None,
+    patients: str = "",
+    blank_missing: bool = False,
     on_bad_file: Literal["stop", "skip"] = "stop",
 ) -> Sources:
     """Open toy data or an image folder, and divide it.
@@ -51,15 +58,18 @@ def open_sources(
     ----------
     data : str or path
         The kind of toy data, or a folder with `images/` and `masks/`, or with `train/` and `test/` that hold them. A
-        folder that is not divided gives a fifth of its images to the test set. Slices of one volume stay together.
+        folder that is not divided gives a fifth of its images to the test set. Slices of one volume, and images of one
+        patient, stay together.
     validation : float
         Share of the training images that are held out, from 0 (none) to below 1.
     folds, fold : int
         Hold out the fold of this number, 1 to folds, instead of a share; 0 folds for the share. The test set is the
         same for all.
+    cases : int
+        Train on so many of the remaining cases (volumes, patients or images); 0 for all. Validation and test stay.
     seed : int
         Which images are held out; for toy data also which images there are.
-    channels, series, on_bad_file
+    channels, series, ignore, patients, blank_missing, on_bad_file
         As in `ImageFolder`.
     one_size : bool
         Whether whole images will be stacked to batches, so that those to train on must agree in size.
@@ -69,7 +79,8 @@ def open_sources(
     Raises
     ------
     DataError
-        As `ImageFolder`; if the share is out of range or leaves nothing; if sizes differ and `one_size` is true.
+        As `ImageFolder`; if the share is out of range or leaves nothing; if sizes differ and `one_size` is true; if a
+        patient is in train/ and in test/; if there are fewer cases than asked for.
     """
     if not 0 <= validation < 1:
         raise DataError(f"the validation share must be at least 0 and below 1, got {validation}")
@@ -80,7 +91,8 @@ def open_sources(
         names = ", ".join(whole.class_names)
         text = f"toy {data}: 120 images to train and validate, 40 to test, {toy_size}x{toy_size}; classes {names}"
     else:
-        root, options = Path(data), {"series": series, "on_bad_file": on_bad_file}
+        root, options = Path(data), {"series": series, "ignore": ignore, "patients": patients}
+        options |= {"blank_missing": blank_missing, "on_bad_file": on_bad_file}
         if not root.exists():
             kinds = ", ".join(KINDS)
             raise DataError(f"there is no folder {root}, and it is no kind of toy data ({kinds})")
@@ -90,6 +102,12 @@ def open_sources(
             if (root / "test").is_dir():
                 test = ImageFolder(root, "test", mask_values=whole.mask_values, channels=whole.channels, **options)
                 text += "\n" + test.describe()
+                both = sorted(set(folder.patients) & set(test.patients)) if patients else []
+                if both:
+                    raise DataError(
+                        f"{root}: by the rule {patients!r}, train/ and test/ share the patients {some(both)}; move all "
+                        "images of a patient to one side, or the score would lie"
+                    )
         else:
             folder = ImageFolder(root, channels=channels, **options)
             text = folder.describe()
@@ -106,29 +124,57 @@ def open_sources(
         train, held_out = split_fold(whole, folds, fold, seed, groups=_groups(whole))
     else:
         train, held_out = _hold_out(whole, validation, seed) if validation else (whole, None)
-    return Sources(train, held_out, test, text)
+    if cases:
+        groups = _groups(train, one=True)
+        count = len(set(groups or range(len(train))))
+        train = few(train, cases, seed, groups)
+        text += f"\ntraining on {cases} of {count} cases (the same ones, and more, with a larger --cases)"
+    return Sources(train, held_out, test, "\n".join([text, *_warnings(train, patients)]))
 
 
 def _hold_out(dataset: Dataset, fraction: float, seed: int) -> tuple[Subset, Subset]:
     return split(dataset, fraction, seed, groups=_groups(dataset))
 
 
-def _groups(dataset: Dataset) -> list[str] | None:
-    """Return by what to divide: the patients where volumes were cut into slices, None for single images."""
-    patients = _patients(dataset)
-    if patients is None or len(set(patients)) == len(patients):
+def _groups(dataset: Dataset, one: bool = False) -> list[str] | None:
+    """Return by what to divide: patients, if one has several samples, else None; `one` allows that there is one."""
+    folder, indices = _origin(dataset)
+    if not isinstance(folder, ImageFolder):
         return None
-    if len(set(patients)) == 1:
+    patients = [folder.patients[index] for index in indices]
+    if len(set(patients)) == len(patients):
+        return None
+    if len(set(patients)) == 1 and not one:
         raise DataError(
-            f"all {len(patients)} slices come from one volume, {patients[0]}, so none can be held out: slices of one "
-            "patient are too alike to test on. Add volumes of other patients, or train with --validation 0 in a train/ "
-            "folder."
+            f"all {len(patients)} images or slices come from one patient, {patients[0]}, so none can be held out: they "
+            "are too alike to test on. Add other patients, or train with --validation 0 in a train/ folder."
         )
     return patients
 
 
-def _patients(dataset: Dataset) -> list[str] | None:
-    if isinstance(dataset, Subset):
-        patients = _patients(dataset.dataset)
-        return patients and [patients[index] for index in dataset.indices]
-    return list(dataset.patients) if isinstance(dataset, ImageFolder) else None
+def _origin(dataset: Dataset) -> tuple[Dataset, list[int]]:
+    """Return the whole data set that a subset of a subset is taken from, and which of its samples."""
+    if not isinstance(dataset, Subset):
+        return dataset, list(range(len(dataset)))
+    whole, indices = _origin(dataset.dataset)
+    return whole, [indices[index] for index in dataset.indices]
+
+
+def _warnings(train: Dataset, rule: str) -> list[str]:
+    """Lines about classes that nobody shows the network, and about patients who may be on both sides."""
+    folder, indices = _origin(train)
+    if not isinstance(folder, ImageFolder):
+        return []
+    lines = []
+    absent = [name for name, n in zip(folder.class_names, folder.pixels_of(indices), strict=True) if not n]
+    if absent:
+        lines.append(
+            f"look at this: no image to train on shows {some(absent)}, so it cannot be learnt; another --seed divides "
+            "otherwise"
+        )
+    if not rule and len(set(folder.patients)) == len(folder) and (guess := guess_rule(folder.names)):
+        lines.append(
+            "look at this: by their names, several images seem to show one patient, but each is divided by itself; "
+            f"--patients {shlex.quote(guess)} keeps those of a patient together"
+        )
+    return lines

@@ -101,6 +101,36 @@ def fold(
     return _set_aside(dataset, labels, {distinct[k] for k in chosen})
 
 
+def few(dataset: Dataset, count: int, seed: int = 0, groups: Sequence[Hashable] | None = None) -> Subset:
+    """Keep `count` samples (or groups) at random: with one seed, the few are always among the many.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    count : int
+        At least 1.
+    seed : int
+        Non-negative.
+    groups : sequence of len(dataset) labels, optional
+        As in `split`.
+
+    Returns
+    -------
+    Subset
+        In the order of `dataset`.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than `count`.
+    """
+    labels, distinct = _distinct(dataset, groups, 1)
+    if count > len(distinct):
+        raise DataError(f"asked for {count} cases to train on, but there are {len(distinct)}")
+    kept = {distinct[k] for k in np.random.default_rng(seed).permutation(len(distinct))[:count]}
+    return _set_aside(dataset, labels, kept)[1]
+
+
 def _distinct(dataset: Dataset, groups: Sequence[Hashable] | None, parts: int) -> tuple[list, list]:
     """Return the label of every sample, and each label once; there must be enough for so many parts."""
     labels = list(range(len(dataset))) if groups is None else list(groups)

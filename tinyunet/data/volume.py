@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..files import write_whole
-from . import guard
+from . import dicom_entries, guard
 from .sample import DataError, Geometry, Scan
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ _DECODERS = {".nii": "NiftiImageIO", ".nii.gz": "NiftiImageIO", ".mha": "MetaIma
 _DECODERS |= {".nrrd": "NrrdImageIO", ".dcm": "GDCMImageIO"}
 SUFFIXES = tuple(_DECODERS)
 _NIFTI_BYTES = {2: 1, 4: 2, 8: 4, 16: 4, 64: 8, 128: 3, 256: 1, 512: 2, 768: 4, 1024: 8, 1280: 8, 2304: 4}
-_DICOM_REFUSED = {"1.2.840.10008.1.2.1.99": "deflated", "1.2.840.10008.1.2.2": "big-endian"}
-_DICOM_LONG = b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split()  # types with lengths of four bytes
 _NIFTI_FLOATS = (16, 64)
 
 
@@ -82,7 +80,7 @@ def opened(path: str | Path, suffix: str, size: int) -> Iterator[ImageFileReader
     """A reader that knows the header of a file of `size` bytes and whose pixels can be afforded."""
     itk = simpleitk()
     if suffix == ".dcm":
-        _check_dicom(path, size)
+        dicom_entries.read(path, size)
     warnings = itk.ProcessObject.GetGlobalWarningDisplay()
     itk.ProcessObject.SetGlobalWarningDisplay(False)  # they would quote headers
     try:
@@ -110,7 +108,8 @@ def opened(path: str | Path, suffix: str, size: int) -> Iterator[ImageFileReader
             values = math.prod(reader.GetSize()) * channels
             guard.check_memory(path, values * int(bits[1]) // 8, size)
             where = (*reader.GetSpacing(), *reader.GetOrigin(), *reader.GetDirection())
-            if not np.isfinite(where).all() or min(reader.GetSpacing()) <= 0:
+            backwards = min(reader.GetSpacing()) < 0 and suffix != ".dcm"  # enhanced DICOM may list frames backwards
+            if not np.isfinite(where).all() or backwards or 0 in reader.GetSpacing():
                 raise DataError(f"{path}: its spacing, origin or direction is no number; export it again")
             yield reader
     finally:
@@ -191,47 +190,6 @@ def _check_nifti(path: str | Path, suffix: str, size: int) -> None:
             f"{there if there < needed else 'more'}; it is incomplete or its header is wrong: export it again"
         )
     guard.check_finite(path, bad, math.prod(shape))
-
-
-def _check_dicom(path: str | Path, size: int) -> None:
-    """Walk over the entries of a DICOM file; a length beyond the end would make the decoder reserve gigabytes."""
-    with guard.decoding(path, private=True), open(path, "rb") as file:
-        file.seek(128)
-        if file.read(4) != b"DICM":
-            raise DataError(f"{path}: is no DICOM file, or a damaged one; copy it again or remove it")
-        syntax, depth, fragments = "", 0, False
-        implicit: int | None = None  # from which depth of sequences on entries do not state their type
-        while len(head := file.read(8)) == 8:
-            group, element, kind, short = struct.unpack("<HH2sH", head)
-            (length,) = struct.unpack("<I", head[4:])
-            if depth == 0 and group != 2:
-                implicit = 0 if syntax == "1.2.840.10008.1.2" else None
-                if syntax in _DICOM_REFUSED:
-                    raise DataError(
-                        f"{path}: is {_DICOM_REFUSED[syntax]} DICOM, which is not read; convert it, for example to "
-                        "NIfTI with dcm2niix"
-                    )
-            if group == 0xFFFE:  # an item of a sequence or a fragment of pixels, or the end of one
-                if element == 0xE0DD:
-                    implicit = None if implicit == depth and depth else implicit
-                    depth, fragments = depth - 1, False
-                if not fragments:
-                    continue
-                kind = b""
-            elif implicit is None or group == 2:
-                length = struct.unpack("<I", file.read(4))[0] if kind in _DICOM_LONG else short
-            if length == 2**32 - 1:  # undefined: until its end is marked
-                depth, fragments = depth + 1, (group, element) == (0x7FE0, 0x10)
-                implicit = depth if implicit is None and kind == b"UN" else implicit
-            elif file.tell() + length > size:
-                raise DataError(
-                    f"{path}: an entry of {length} bytes reaches beyond the end of the file; it is incomplete or "
-                    "damaged: copy or export it again"
-                )
-            elif (group, element) == (2, 0x10):
-                syntax = file.read(length).decode("ascii").strip("\0 ")
-            elif implicit is not None or kind != b"SQ":
-                file.seek(length, 1)
 
 
 def _check_text_header(path: Path) -> int:

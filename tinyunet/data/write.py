@@ -13,7 +13,8 @@ import numpy as np
 
 from ..files import write_whole
 from . import volume
-from .image_file import ARRAYS, suffix_of
+from .array_file import ARRAYS
+from .image_file import suffix_of
 from .sample import DataError, Geometry
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..backend import announce_compilation, memory_of
 from ..checkpoint import CheckpointError, read_checkpoint, write_checkpoint
-from ..data.normalize import Normalize
+from ..data.normalize import Normalize, Statistics
 from ..data.sample import DataError, Dataset, Sample
 from ..metrics import Scores, measure
 from ..nn import UNet
@@ -45,7 +45,14 @@ class Segmenter:
         return self
 
     def probabilities(
-        self, image: np.ndarray, *, tile: int | None = None, overlap: int | None = None, tta: int = 1, passes: int = 0
+        self,
+        image: np.ndarray,
+        *,
+        tile: int | None = None,
+        overlap: int | None = None,
+        tta: int = 1,
+        passes: int = 0,
+        volume: bool | Statistics = False,
     ) -> np.ndarray:
         """Return the probability of every class for every pixel.
 
@@ -64,6 +71,9 @@ class Segmenter:
             Test-time augmentation: the mean over so many mirror images. 8 includes quarter turns.
         passes : int
             The mean over so many passes with dropout, the same ones on every call; 0 is one pass without.
+        volume : bool or Statistics
+            True if the images are the slices of one volume, which are normalised by what is common to all of them (see
+            `Normalize`); or the statistics of the volume, if they are only some of its slices.
 
         Returns
         -------
@@ -77,7 +87,7 @@ class Segmenter:
         ValueError
             If an option is out of range, or the network has no dropout to do passes with.
         """
-        return self._whole(image, tile=tile, overlap=overlap, tta=tta, passes=passes)
+        return self._whole(image, tile=tile, overlap=overlap, tta=tta, passes=passes, volume=volume)
 
     def examine(self, image: np.ndarray, **options) -> Prediction:
         """Return the probabilities of every pixel and how uncertain they are, see `tinyunet.inference.looks`.
@@ -114,7 +124,7 @@ class Segmenter:
             return tidy(labels, largest=largest, smallest=smallest)
         return np.stack([tidy(each, largest=largest, smallest=smallest) for each in labels])
 
-    def _whole(self, image: np.ndarray, **options) -> np.ndarray:
+    def _whole(self, image: np.ndarray, *, volume: bool | Statistics = False, **options) -> np.ndarray:
         """Return everything that `by_rows` yields for one image, (K, H, W), or several, (N, K, H, W)."""
         image = np.asarray(image)
         if image.ndim == 2:
@@ -124,11 +134,13 @@ class Segmenter:
             hint = "; use image.transpose(2, 0, 1)" if image.ndim == 3 and image.shape[2] == channels else ""
             raise DataError(f"expected an image ({channels}, H, W), got shape {image.shape}{hint}")
         images = image if image.ndim == 4 else image[None]
+        if isinstance(volume, bool):
+            volume = Statistics.of(images) if volume else None
         H, W = images.shape[2:]
         together = 1 if options.get("passes") else max(1, TOGETHER // max(H * W, 1))  # dropout differs within a batch
         outputs = []
         for k in range(0, len(images), together):
-            x = np.stack([self.normalize(each) for each in images[k : k + together]])
+            x = np.stack([self.normalize(each, volume=volume) for each in images[k : k + together]])
             strips = self.by_rows(lambda first, last, x=x: x[:, :, first:last], H, W, **options)
             outputs.append(np.concatenate(list(strips), axis=2))
         y = np.concatenate(outputs)
@@ -229,7 +241,7 @@ class Segmenter:
             )
         scores = Scores(self.class_names, empty=empty, detailed=detailed, tolerance=tolerance)
         return measure(
-            lambda image: self.predict(image, **options),
+            lambda image, **volume: self.predict(image, **options, **volume),
             dataset,
             scores,
             finish=lambda labels: tidy(labels, largest=largest, smallest=smallest),

@@ -12,7 +12,7 @@ from tinyunet.metrics.scores import Scores
 
 
 def measure(
-    predict: Callable[[np.ndarray], np.ndarray],
+    predict: Callable[..., np.ndarray],
     dataset: Dataset,
     scores: Scores,
     *,
@@ -22,14 +22,14 @@ def measure(
 ) -> Scores:
     """Predict every image of a data set and add it to scores.
 
-    Slices of a volume, which are those that follow one another and are called `PATIENT_slice...`, are joined and
-    measured as one volume (D, H, W). Distances are in mm where samples have a spacing; a volume's needs three numbers
-    (slices, rows, columns). Images are grouped by patient.
+    Slices of a volume, which follow one another, are joined and measured as one volume (D, H, W). Distances are in mm
+    where samples have a spacing; a volume's needs three numbers (slices, rows, columns). Images are grouped by patient.
 
     Parameters
     ----------
     predict : callable
-        Image (C, H, W) -> class indices (H, W).
+        Image (C, H, W) -> class indices (H, W). Slices come with `volume=`, what `Normalize` needs of their volume,
+        where it is known; such as `Segmenter.predict`.
     dataset : Dataset
     scores : Scores
         To add to.
@@ -54,7 +54,7 @@ def measure(
         predictions, targets, maps, first = [], [], [], None
         for sample in samples:
             first = first or sample
-            predictions.append(_small(predict(sample.image)))
+            predictions.append(_small(predict_sample(predict, sample)))
             targets.append(_small(sample.mask))
             if instances is not None:
                 maps.append(_small(instances(sample)))
@@ -62,7 +62,7 @@ def measure(
             name, spacing = first.name, first.spacing and first.spacing[-2:]
             prediction, target, objects = predictions[0], targets[0], maps[0] if maps else None
         else:
-            name, spacing = first.patient, first.spacing
+            name, spacing = first.volume, first.spacing
             if spacing is not None and len(spacing) < 3:
                 spacing = None  # how far the slices lie apart is not known
             prediction, target, objects = np.stack(predictions), np.stack(targets), np.stack(maps) if maps else None
@@ -75,10 +75,15 @@ def _volumes(samples: Iterable[Sample]) -> Iterator[Iterator[Sample]]:
 
     def volume(place: tuple[int, Sample]) -> object:
         i, sample = place
-        return sample.patient if sample.patient and sample.name.startswith(f"{sample.patient}_slice") else i
+        return sample.volume or i
 
     for _, group in itertools.groupby(enumerate(samples), volume):
         yield (sample for _, sample in group)
+
+
+def predict_sample(predict: Callable[..., np.ndarray], sample: Sample) -> np.ndarray:
+    """Call `predict` with an image and, where it is a slice of a known volume, with the volume's statistics."""
+    return predict(sample.image, **({} if sample.statistics is None else {"volume": sample.statistics}))
 
 
 def _small(labels: np.ndarray) -> np.ndarray:

@@ -32,10 +32,10 @@ def label(scores: Scores, metric: str) -> str:
 def table(scores: Scores) -> str:
     """Text for people: per class, every metric pooled and as mean over images, and what was skipped."""
     lines = _block(scores, list(METRICS), 0)
-    if scores.detailed:
+    if scores.sparse < len(scores) and scores.detailed:
         lines += ["", *_block(scores, [metric for metric in scores.metrics if metric not in METRICS], scores.first)]
         for k in range(scores.first, len(scores.class_names)):
-            tp, fp, fn = scores.objects[:, k].sum(0)
+            tp, fp, fn = np.nansum(scores.objects[:, k], axis=0)
             lines.append(f"{scores.class_names[k]}: {tp + fn:.0f} objects, {tp + fp:.0f} predicted, {tp:.0f} are pairs")
     low, high = scores.interval("dice")
     classes = "all classes" if scores.background else "the classes without background"
@@ -45,11 +45,16 @@ def table(scores: Scores) -> str:
     alike: dict[str, list[str]] = {}  # what is missing -> the metrics that miss it
     for metric in scores.metrics:
         first = 0 if metric in METRICS else scores.first
-        pairs = zip(scores.class_names[first:], scores.skipped(metric)[first:], strict=True)
+        skipped = scores.skipped(metric) - (0 if metric in METRICS else scores.sparse)
+        pairs = zip(scores.class_names[first:], skipped[first:], strict=True)
         missing = ", ".join(f"{name} {count}" for name, count in pairs if count)
         if missing:
             alike.setdefault(missing, []).append(metric)
     lines += [f"0/0, left out of the mean {', '.join(names)} ({scores.kind}): {text}" for text, names in alike.items()]
+    if scores.sparse:
+        lines.append(
+            f"fewer than half of the pixels labelled, so no surfaces and objects ({scores.kind}): {scores.sparse}"
+        )
     if scores.detailed:
         alone = [f"{name} {count}" for name, count in zip(scores.class_names, scores.one_sided(), strict=True) if count]
         if alone:

@@ -8,15 +8,15 @@ images, so every image counts alike. Here both have a name and both are reported
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
-from tinyunet.data.sample import IGNORE, DataError
+from tinyunet.data.sample import DataError
 from tinyunet.metrics import surface
 from tinyunet.metrics.bootstrap import bootstrap_interval, bootstrap_means
-from tinyunet.metrics.counts import METRICS, check_policy, confusion
-from tinyunet.metrics.objects import count_objects, object_f1
+from tinyunet.metrics.counts import METRICS, check_policy
+from tinyunet.metrics.image import Measured
+from tinyunet.metrics.objects import object_f1
 
 SURFACE = {
     "surface_dice": surface.surface_dice,
@@ -25,19 +25,6 @@ SURFACE = {
 }
 DISTANCES = ("hd95", "assd")
 """Metrics in mm or pixels, of which less is better."""
-
-
-class _Image(NamedTuple):
-    """What is kept of one image."""
-
-    name: str
-    group: Hashable
-    shape: tuple[int, ...]
-    unit: str
-    instances: bool
-    counts: np.ndarray  # (C, C) confusion matrix
-    surface: np.ndarray  # (C, 5) SurfaceMeasures, and
-    objects: np.ndarray  # (C, 3) ObjectCounts: nan for a background that takes no part, no rows unless detailed
 
 
 class Scores:
@@ -53,7 +40,7 @@ class Scores:
         Whether class 0 takes part in averages over classes. It is usually large and easy, and hides the rest.
     detailed : bool
         Also measure surfaces and count objects: "surface_dice", "hd95", "assd" and "object_f1", of the classes that
-        take part in averages.
+        take part in averages, in images of which at least half is labelled: the ends of a scribble are no surface.
     tolerance : float
         Of surface Dice, in mm where the spacing is known, else in pixels.
 
@@ -80,7 +67,7 @@ class Scores:
             raise DataError(f"tolerance is {tolerance}; expected at least 0, in mm or pixels")
         self.class_names, self.empty, self.background = tuple(class_names), empty, background
         self.detailed, self.tolerance = detailed, tolerance
-        self._images: list[_Image] = []
+        self._images: list[Measured] = []
 
     def __len__(self) -> int:
         """Number of images."""
@@ -117,21 +104,22 @@ class Scores:
             As `confusion` and `surface_distances`; if detailed and some images have a spacing and others none.
         """
         prediction, target = np.asarray(prediction), np.asarray(target)
-        counts = confusion(prediction, target, len(self.class_names))
-        name = f"{len(self)}" if name is None else name
-        unit = "px" if spacing is None else "mm"
-        if self._images and self.detailed and unit != self.unit:
-            raise DataError(f"{name} is measured in {unit}, the images before it in {self.unit}; give all a spacing")
-        C = len(self.class_names) if self.detailed else 0
-        measures, objects = np.full((C, 5), np.nan), np.full((C, 3), np.nan)
-        for k in range(self.first, C):
-            p, t = (prediction == k) & (target != IGNORE), target == k
-            distances = surface.surface_distances(p, t, spacing)
-            measures[k] = surface.SurfaceMeasures.of(distances, self.tolerance)
-            true = t if instances is None else np.where(t, instances, 0)
-            objects[k] = count_objects(p, true, instances=instances is not None)
-        mapped = instances is not None
-        self._images.append(_Image(name, group, target.shape, unit, mapped, counts, measures, objects))
+        image = Measured.of(
+            prediction,
+            target,
+            len(self.class_names),
+            range(self.first, len(self.class_names) if self.detailed else 0),
+            self.tolerance,
+            name=f"{len(self)}" if name is None else name,
+            spacing=spacing,
+            instances=instances,
+            group=group,
+        )
+        if self._images and self.detailed and image.unit != self.unit:
+            raise DataError(
+                f"{image.name} is measured in {image.unit}, the images before it in {self.unit}; give all a spacing"
+            )
+        self._images.append(image)
 
     @property
     def names(self) -> list[str]:
@@ -171,6 +159,11 @@ class Scores:
         return any(image.instances for image in self._images)
 
     @property
+    def sparse(self) -> int:
+        """Number of images whose surfaces and objects were not measured, as too little of them is labelled."""
+        return int(np.isnan(self._stack("surface")).all((1, 2)).sum()) if self.detailed else 0
+
+    @property
     def metrics(self) -> tuple[str, ...]:
         """Names of what was measured."""
         return (*METRICS, *SURFACE, "object_f1") if self.detailed else tuple(METRICS)
@@ -205,8 +198,8 @@ class Scores:
         if metric == "hd95":
             return np.full(len(self.class_names), np.nan)
         if metric in SURFACE:
-            return SURFACE[metric](self._stack("surface").sum(0), self.empty)
-        return object_f1(self.objects.sum(0), self.empty)
+            return SURFACE[metric](self._sum("surface"), self.empty)
+        return object_f1(self._sum("objects"), self.empty)
 
     def mean(self, metric: str = "dice") -> np.ndarray:
         """Mean over images of every class, (C,): every image weighs the same; skipped cases are left out."""
@@ -287,6 +280,12 @@ class Scores:
         if not self._images:
             raise DataError("there are no images to score yet; call add(prediction, target) first")
         return np.stack([getattr(image, what) for image in self._images])
+
+    def _sum(self, what: str) -> np.ndarray:
+        """Sum over the images that were measured; nan if none was."""
+        rows = self._stack(what)
+        measured = rows[~np.isnan(rows).all((1, 2))]
+        return measured.sum(0) if len(measured) else rows[0]
 
     def _check(self, metric: str) -> None:
         if metric not in self.metrics:

@@ -217,8 +217,8 @@ class Sequential(Module):
 
 
 @contextmanager
-def watching(watcher: Callable[[str, Module, Tensor], None]) -> Iterator[None]:
-    """Call `watcher(name, module, output)` after every module that runs in the block."""
+def watching(watcher: Callable[[str, Module, Tensor], None] | None) -> Iterator[None]:
+    """Call `watcher(name, module, output)` after every module that runs in the block; None for nobody."""
     token = _watcher.set(watcher)
     try:
         yield

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
 from .. import functional as F
-from ..autograd import as_tensor
+from ..autograd import Tensor, as_tensor
 from ..ops.shapes import ShapeError, require_4d
 from .init import Init
 from .layers import (
@@ -23,6 +25,7 @@ from .layers import (
     UpsampleNearest2d,
 )
 from .module import Module, Sequential
+from .recompute import recompute
 from .summary import summarize
 
 
@@ -60,6 +63,9 @@ class UNet(Module):
         Normalisation after each 3 x 3 convolution, which then has no bias. "group" uses up to 8 groups.
     dropout : float
         Probability of dropping a value after the two deepest encoder blocks.
+    deep_supervision : bool
+        Also compute scores at every lower level of the decoder but the deepest, by a 1 x 1 convolution, in training
+        only: they bring the loss closer to the deep layers (see `training.supervision`). Needs depth 2.
     init : "he" or "torch"
         Starting weights.
     seed : int or numpy.random.Generator
@@ -69,6 +75,9 @@ class UNet(Module):
     ----------
     arguments : dict
         What it was built with, so that a checkpoint can rebuild it.
+    recompute : bool
+        Whether training keeps only the inputs of every block and computes what is inside again in backward (see
+        `nn.recompute`): less memory, more time, the same bits. False at first; it belongs to a run, not to the network.
 
     Raises
     ------
@@ -79,6 +88,8 @@ class UNet(Module):
     ----------
     Ronneberger et al., U-Net, 2015. State names follow the article's listing (section 5).
     """
+
+    recompute = False
 
     def __init__(
         self,
@@ -91,6 +102,7 @@ class UNet(Module):
         padding: Literal["same", "valid"] = "same",
         norm: Literal["batch", "group"] | None = "batch",
         dropout: float = 0.0,
+        deep_supervision: bool = False,
         init: Init = "he",
         seed: int | np.random.Generator = 0,
     ):
@@ -106,7 +118,9 @@ class UNet(Module):
                 raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {options[name]!r}")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}")
-        self.arguments = sizes | options
+        if deep_supervision and depth < 2:
+            raise ValueError(f"deep_supervision needs a depth of 2 or more, got {depth}")
+        self.arguments = sizes | options | {"deep_supervision": deep_supervision}
         self.depth, self.padding = depth, padding
         self.rng = np.random.default_rng(seed)
 
@@ -126,6 +140,9 @@ class UNet(Module):
             narrow = width[max(level - 3, 0)] if up == "bilinear" else wide
             setattr(self, f"decoder{level}", self._block(joined, wide, narrow))
         self.decoder1 = Conv2d(base_channels, classes, 1, init=init, rng=self.rng)
+        for level in range(2, depth + 1 if deep_supervision else 0):  # drawn last: the rest starts as it would without
+            narrow = width[level - 2 if up == "bilinear" else level - 1]
+            setattr(self, f"head{level}", Conv2d(narrow, classes, 1, init=init, rng=self.rng))
 
     def _block(self, in_channels: int, mid_channels: int, out_channels: int) -> Sequential:
         norm, init, layers = self.arguments["norm"], self.arguments["init"], []
@@ -148,8 +165,12 @@ class UNet(Module):
             return UpsampleConv2d(in_channels, out_channels, 3, scale=2, init=init, rng=self.rng)
         return UpsampleBilinear2d(2) if up == "bilinear" else UpsampleNearest2d(2)
 
-    def forward(self, x):
-        """Return scores (N, classes, OH, OW) of images x (N, in_channels, H, W)."""
+    def forward(self, x) -> Tensor | list[Tensor]:
+        """Return scores (N, classes, OH, OW) of images x (N, in_channels, H, W).
+
+        In training with deep supervision, a list: these scores, then those of level 2 (N, classes, OH/2, OW/2), 3, ...;
+        the lower ones are of the padded image.
+        """
         x = as_tensor(x).to(self.device)  # images come from main memory
         require_4d(x)
         if x.shape[1] != self.arguments["in_channels"]:
@@ -168,18 +189,33 @@ class UNet(Module):
         if any(margins):
             x = F.pad(x, margins, mode="edge")
 
-        skips = []
+        def run(block, modules, *inputs):
+            return recompute(block, *inputs, modules=modules) if self.recompute else block(*inputs)
+
+        skips, lower = [], []
         for level in range(1, self.depth + 1):
-            x = getattr(self, f"encoder{level}")(x)
+            encoder = getattr(self, f"encoder{level}")
+            x = run(encoder, [encoder], x)
             skips.append(x)
             x = self.pool(x)
-        x = getattr(self, f"encoder{self.depth + 1}")(x)
+        encoder = getattr(self, f"encoder{self.depth + 1}")
+        x = run(encoder, [encoder], x)
         for level in range(self.depth + 1, 1, -1):
-            x = getattr(self, f"up{level}")(x)
-            x = F.concat([x, _crop_to(skips.pop(), x.shape)])
-            x = getattr(self, f"decoder{level}")(x)
+            layers = getattr(self, f"up{level}"), getattr(self, f"decoder{level}")
+            x = run(partial(_join, *layers), layers, x, skips.pop())
+            if level > 2 and self.training and self.arguments["deep_supervision"]:
+                lower.append(getattr(self, f"head{level - 1}")(x))
         y = self.decoder1(x)
-        return F.crop(y, margins) if any(margins) else y
+        y = F.crop(y, margins) if any(margins) else y
+        return [y, *reversed(lower)] if lower else y
+
+    def without_heads(self) -> UNet:
+        """Return a network that shares all arrays with this one, but has no deep supervision."""
+        plain = copy.copy(self)
+        plain.arguments = self.arguments | {"deep_supervision": False}
+        for name in [name for name, _ in self.named_children() if name.startswith("head")]:
+            delattr(plain, name)
+        return plain
 
     @property
     def border(self) -> int:
@@ -214,6 +250,12 @@ class UNet(Module):
     def summary(self, height: int = 256, width: int | None = None) -> str:
         """Return a table of the layers for one image: output shape, parameters, receptive field, bytes."""
         return summarize(self, (1, self.arguments["in_channels"], height, width or height))
+
+
+def _join(up, decoder, x, skip):
+    """One level of the decoder: enlarge, join with the skip, and convolve."""
+    x = up(x)
+    return decoder(F.concat([x, _crop_to(skip, x.shape)]))
 
 
 def _crop_to(x, shape):

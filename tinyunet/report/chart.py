@@ -133,6 +133,7 @@ def _nice(step: float) -> float:
 
 def _ticks(low: float, high: float) -> list[float]:
     """Round numbers, a few, from at most `low` to at least `high`."""
-    step = _nice((high - low) / 4) if high > low else _nice(abs(high) or 1)
+    # Values that differ by rounding only are one value: ticks between them would be equal floats.
+    step = _nice((high - low) / 4) if high - low > 1e-6 * abs(high) else _nice(abs(high) or 1)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [k * step for k in range(first, max(last, first + 1) + 1)]

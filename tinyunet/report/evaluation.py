@@ -27,7 +27,7 @@ def write_evaluation(
     title: str,
     scored: str = "test",
     run: Path | None = None,
-    predict: Callable[[np.ndarray], np.ndarray] | None = None,
+    predict: Callable[..., np.ndarray] | None = None,
     finish: Callable[[np.ndarray], np.ndarray] = lambda labels: labels,
     how: Mapping[str, object] = {},
     **facts,

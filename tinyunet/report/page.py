@@ -119,11 +119,16 @@ def _per_class(scores: Scores) -> str:
             cells = [_number(mean, metric), _range(*interval, metric), _number(pooled, metric), f"{skipped}"]
             rows.append([first, upper(label(scores, metric)), *cells])
         if scores.detailed and k >= scores.first:
-            found, made_up, missed = scores.objects[:, k].sum(0)
+            found, made_up, missed = np.nansum(scores.objects[:, k], axis=0)
             objects.append(
                 f"{scores.class_names[k]}: {found + missed:.0f} objects in the masks, {found + made_up:.0f} predicted, "
                 f"{found:.0f} of them pairs."
             )
+    if scores.sparse:
+        objects.append(
+            f"Of {scores.sparse} of {len(scores)} {scores.kind}, fewer than half of the pixels are labelled: their "
+            "surfaces and objects were not measured."
+        )
     header = ["class", "score", f"mean over {scores.kind}", "95 % interval", "pooled", "0/0, left out"]
     return html.section("Classes", html.table(header, rows, words=2), *map(html.paragraph, objects))
 
@@ -145,7 +150,8 @@ def _pictures(scores: Scores, case: Callable[[int], Case], class_names: Sequence
         facts.append("nothing to find" if np.isnan(dice[i]) else f"Dice {dice[i]:.3f}")
         if scores.detailed:
             found, made_up, missed = scores.objects[i, scores.first :].sum(0)
-            facts.append(f"objects {found + missed:.0f}, predicted {found + made_up:.0f}, pairs {found:.0f}")
+            if not np.isnan(found):
+                facts.append(f"objects {found + missed:.0f}, predicted {found + made_up:.0f}, pairs {found:.0f}")
         caption = f"<figcaption>{html.escape(' · '.join(facts))}</figcaption>"
         figures.append(f'<figure><div class="pair">{pictures}</div>{caption}</figure>')
     patches = "".join(f"<span>{html.image(p, '')} {html.escape(name)}</span>" for name, p in legend(class_names))
@@ -169,7 +175,7 @@ def _per_image(scores: Scores) -> str:
         row += [_number(values[i], metric) for values, metric in columns.values()]
         if scores.detailed:
             found, made_up, missed = scores.objects[i, scores.first :].sum(0)
-            row += [f"{found + missed:.0f}", f"{found + made_up:.0f}"]
+            row += ["–" if np.isnan(count) else f"{count:.0f}" for count in (found + missed, found + made_up)]
         rows.append(row)
     header = ["image", *["size"] * differ, *map(upper, columns), *["objects", "predicted"] * scores.detailed]
     dice = per_image_average(scores)

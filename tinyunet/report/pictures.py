@@ -14,6 +14,7 @@ import numpy as np
 
 from ..data.sample import IGNORE
 from ..metrics import Scores
+from ..metrics.measure import predict_sample
 from ..plot import CLASS_COLOURS, EXTRA, MISSED, RIGHT, paint
 
 _SIDE = 384  # pixels of the longer side of a picture, about
@@ -116,7 +117,7 @@ def png(picture: np.ndarray) -> bytes:
 
 def case_of(
     samples: Sequence,
-    predict: Callable[[np.ndarray], np.ndarray],
+    predict: Callable[..., np.ndarray],
     finish: Callable[[np.ndarray], np.ndarray] = lambda labels: labels,
 ) -> Case:
     """Predict the samples of a scored image; of a volume's slices, take the one with the most wrong pixels.
@@ -124,7 +125,7 @@ def case_of(
     `predict` and `finish` are those of `tinyunet.metrics.measure`.
     """
     most, worst = -1, None
-    predictions = finish(np.stack([predict(sample.image) for sample in samples]))
+    predictions = finish(np.stack([predict_sample(predict, sample) for sample in samples]))
     for k, (sample, prediction) in enumerate(zip(samples, predictions, strict=True), 1):
         wrong = int(((prediction != sample.mask) & (sample.mask != IGNORE)).sum())
         if wrong > most:

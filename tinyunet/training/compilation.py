@@ -17,8 +17,21 @@ import numpy as np
 
 from .. import functional as F
 from ..autograd import Tensor
+from ..backend import announce_compilation
 from ..nn import UNet
 from .settings import LOSSES
+from .supervision import supervise
+from .trainer import Trainer
+
+
+def compile_gpu_kernels(trainer: Trainer) -> None:
+    """Take a step on the first batch and undo it: which kernels are compiled for a GPU depends on the sizes."""
+    with announce_compilation(trainer.model.device):
+        arrays, progress = trainer.state()
+        arrays = {name: array.copy() for name, array in arrays.items()}
+        trainer.step(*next(trainer.loader.epoch(0)))
+        trainer.restore(arrays, progress)
+        trainer.optimizer.zero_grad()
 
 
 def compile_kernels(arguments: dict, loss: str) -> None:
@@ -31,12 +44,10 @@ def compile_kernels(arguments: dict, loss: str) -> None:
     loss : str
         One of `training.settings.LOSSES`.
     """
-    from ..ops.jit import announce_compilation  # imports numba, which `tinyunet train --help` can do without
-
     model, masks = UNet(**arguments), _masks(arguments)
     images = np.zeros((2, arguments["in_channels"], *masks.shape[1:]), np.float32)
     second = None
-    with announce_compilation() as progress:
+    with announce_compilation("cpu") as progress:
         F.relu(images)
         if progress.count and (os.cpu_count() or 1) > 1:  # the smallest kernel was not on disk, nor will the others be
             command = [sys.executable, "-m", __name__, json.dumps(arguments), loss]
@@ -44,7 +55,7 @@ def compile_kernels(arguments: dict, loss: str) -> None:
             second = subprocess.Popen(command, **quiet)
         try:
             _forward_and_backward(lambda x: model.pool(model.encoder1(x)), images)
-            LOSSES[loss](model(images), masks).backward()
+            supervise(LOSSES[loss], model(images), masks).backward()
         finally:
             if second:
                 second.kill()

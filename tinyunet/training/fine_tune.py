@@ -77,8 +77,10 @@ def transfer(source: UNet, model: UNet, *, fresh: str = "") -> Transfer:
     ValueError
         If a pattern of `fresh` matches nothing, or a frozen parameter would keep its random start.
     """
-    theirs, state = source.state_dict(), model.state_dict()
+    theirs, state = source.without_heads().state_dict(), model.state_dict()
     kept = dict.fromkeys(matching(fresh, state), "as asked")
+    heads = {name: "for deep supervision" for name in state if name.startswith("head")}
+    kept = heads | kept
     adapted, taken = {}, {}
     C, D = theirs[_FIRST].shape[1], state[_FIRST].shape[1]
     if C != D:
@@ -94,7 +96,7 @@ def transfer(source: UNet, model: UNet, *, fresh: str = "") -> Transfer:
     stuck = [name for name, p in model.named_parameters() if name in kept and not p.requires_grad]
     if stuck:
         raise ValueError(f"{', '.join(stuck)} would start afresh and, being frozen, stay random; do not freeze them")
-    taken = theirs | taken | {name: state[name] for name in kept if name in theirs}
+    taken = theirs | taken | {name: state[name] for name in kept if name in theirs or name in heads}
     require_same(state, taken)
     model.load_state_dict(taken)
     adapted = {name: how for name, how in adapted.items() if name not in kept}
@@ -189,5 +191,6 @@ def start_from(path: str | Path, given: dict) -> tuple[Segmenter, dict]:
             raise ValueError(f"{name} is {value} in the network of {path}, but given as {given[name]}; leave it out")
     if is_checkpoint(path) and not {"normalize", "window"} & given.keys():
         window = None if normalize.low is None else (normalize.low, normalize.high)
-        fitting |= {"normalize": normalize.kind, "window": window}
+        per = given.get("normalize_per", normalize.per)
+        fitting |= {"normalize": normalize.kind, "window": window, "normalize_per": per}
     return segmenter, given | fitting

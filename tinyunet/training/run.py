@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from .. import plot
-from ..backend import announce_compilation, choose_device, keep_freed_memory
+from ..backend import choose_device, keep_freed_memory
 from ..checkpoint import CheckpointError, read_checkpoint, write_checkpoint
-from ..data import Loader, Normalize, preset
 from ..data.instances import Instances
 from ..data.source import Sources, open_sources
+from ..files import remove_drafts
 from ..inference import Segmenter
 from ..metrics import Scores
-from ..nn import UNet
 from ..report import write_evaluation
-from .compilation import compile_kernels
-from .fine_tune import freeze, start_from, transfer
+from .build import build, choose
+from .compilation import compile_gpu_kernels, compile_kernels
+from .fine_tune import transfer
 from .forecast import describe_memory
 from .history import write_history
-from .settings import LOSSES, OPTIMIZERS, SCHEDULES, Settings
+from .settings import Settings
 from .trainer import Trainer
-from .weights import Bordered, weighted, weights_of_classes
 
 
 class Result(NamedTuple):
@@ -81,11 +81,7 @@ def train(data: str | Path = "tumour", out: str | Path = "", *, show_progress: b
     KeyboardInterrupt
         After Ctrl-C, when the state has been saved; `resume(out)` continues.
     """
-    start = None
-    if settings.get("start_from"):
-        start, settings = start_from(settings["start_from"], settings)
-        settings["start_from"] = str(settings["start_from"])
-    chosen = Settings(data=str(data), out=str(out), **settings)
+    chosen, start = choose(data, out, settings)
     return _run(chosen, _choose_folder(chosen), open_sources_of(chosen), None, show_progress, start)
 
 
@@ -118,7 +114,7 @@ def resume(out: str | Path, *, device: str = "", show_progress: bool = True) -> 
     if not (folder / "last.safetensors").is_file():
         raise CheckpointError(f"{folder} is not the folder of a run: it holds no last.safetensors to continue from")
     arrays, description = read_checkpoint(folder / "last.safetensors")
-    saved = description["settings"]
+    saved = {"normalize_per": "slice"} | description["settings"]  # of a run from before there was a choice
     chosen = Settings(**saved | {"window": tuple(saved["window"]) if saved["window"] else None})
     chosen = replace(chosen, device=device or chosen.device)
     sources = open_sources_of(chosen)
@@ -142,10 +138,14 @@ def open_sources_of(chosen: Settings) -> Sources:
         validation=chosen.validation,
         folds=chosen.folds,
         fold=chosen.fold,
+        cases=chosen.cases,
         seed=chosen.seed,
         channels=chosen.channels or None,
         one_size=not chosen.size,
         series=chosen.series,
+        ignore=chosen.ignore,
+        patients=chosen.patients,
+        blank_missing=chosen.blank_missing,
         on_bad_file=chosen.on_bad_file,
     )
 
@@ -192,7 +192,7 @@ def _run(
     if device_text != "cpu":
         say(f"device: {device_text}")
     keep_freed_memory()
-    segmenter, trainer = _build(chosen, sources, device, show_progress)
+    segmenter, trainer = build(chosen, sources, device, show_progress)
     if start:
         say(f"starting from {chosen.start_from}: {transfer(start.model, segmenter.model, fresh=chosen.fresh)}")
     description = segmenter.description() | {"settings": asdict(chosen), "images": len(sources.train)}
@@ -203,13 +203,16 @@ def _run(
 
     def save_epoch(trainer: Trainer) -> None:
         if trainer.best_so_far():
-            segmenter.save(folder / "best.safetensors", **trainer.history[-1])
+            plain = copy(segmenter)
+            plain.model = segmenter.model.without_heads()
+            plain.save(folder / "best.safetensors", **trainer.history[-1])
         write_history(folder, trainer.history)
         save_position(trainer)
 
     trainer.after_epoch = save_epoch
     parts = {"train": sources.train, "validate": sources.validation, "test": sources.test}
     with _naming(folder):
+        remove_drafts(folder)
         if saved:
             trainer.restore(*saved)
             say(f"continuing after {trainer.epoch} epochs and {trainer.batch} batches")
@@ -220,14 +223,11 @@ def _run(
             frozen = sum(p.size for p in segmenter.model.parameters() if not p.requires_grad)
             frozen = f" ({frozen:,} of them frozen)" if frozen else ""
             say(f"{segmenter.model.parameter_count():,} parameters{frozen}; images: {counts}; results go to {folder}")
-        say(describe_memory(trainer))
+        say(describe_memory(trainer, sources.validation))
         if device == "cpu":
             compile_kernels(segmenter.model.arguments, chosen.loss)
         else:
-            with announce_compilation(device):  # a step that nobody keeps
-                _, trial = _build(chosen, sources, device, show_progress=False)
-                trial.step(*next(trial.loader.epoch(0)))
-                del trial
+            compile_gpu_kernels(trainer)
         plot.save_figure(plot.augmentations(trainer.loader), folder / "augmentation.png")
         _fit(trainer, chosen.epochs, folder, save_position)
         best = Segmenter.load(folder / "best.safetensors").to(device)
@@ -270,57 +270,3 @@ def _fit(trainer: Trainer, epochs: int, folder: Path, save_position: Callable[[T
             save_position(trainer)
             text = f"stopped in epoch {trainer.epoch + 1}; nothing is lost, continue with"
         raise KeyboardInterrupt(f"{text}: tinyunet train --resume {folder}") from None
-
-
-def _build(chosen: Settings, sources: Sources, device: str, show_progress: bool) -> tuple[Segmenter, Trainer]:
-    """Make the network and its trainer from the settings."""
-    training = sources.train
-    low, high = chosen.window or (None, None)
-    normalize = Normalize(chosen.normalize, low, high)
-    model = UNet(
-        training.channels,
-        len(training.class_names),
-        chosen.base_channels,
-        chosen.depth,
-        up=chosen.up,
-        norm=None if chosen.norm == "none" else chosen.norm,
-        dropout=chosen.dropout,
-        seed=chosen.seed,
-    ).to(device)
-    if chosen.freeze:
-        freeze(model, chosen.freeze)
-    segmenter = Segmenter(model, normalize, training.class_names, training.mask_values)
-    changes: dict = {"drop_channel": chosen.drop_channel}
-    changes |= {"swap": [tuple(map(int, pair.split(":"))) for pair in chosen.swap.split(",")]} if chosen.swap else {}
-    changes |= {"rotate": chosen.rotate} if chosen.rotate else {}
-    changes |= {"scale": (1 / chosen.zoom, chosen.zoom)} if chosen.zoom != 1 else {}
-    augment = preset(chosen.augmentation, **changes) if chosen.augment else None
-    borders = None
-    if chosen.border_weight:
-        instances = Instances.of_data(chosen.data, "train")
-        training = borders = Bordered(training, instances, chosen.border_weight, chosen.border_sigma)
-    loader = Loader(
-        training,
-        chosen.batch_size * chosen.accumulate,
-        normalize=normalize,
-        augment=augment,
-        size=(chosen.size, chosen.size) if chosen.size else None,
-        shuffle=True,
-        seed=chosen.seed,
-        weights=borders and borders.term,
-    )
-    optimizer = OPTIMIZERS[chosen.optimizer](model.parameters(), chosen.lr, weight_decay=chosen.weight_decay)
-    validation = sources.validation
-    trainer = Trainer(
-        segmenter,
-        optimizer,
-        loader,
-        loss=weighted(LOSSES[chosen.loss], weights_of_classes(chosen.class_weights, training), borders is not None),
-        schedule=SCHEDULES[chosen.schedule](chosen.epochs * len(loader), warm_up=chosen.warm_up),
-        clip_norm=chosen.clip_norm or None,
-        accumulate=chosen.accumulate,
-        validate=None if validation is None else lambda: segmenter.evaluate(validation),
-        patience=chosen.patience,
-        show_progress=show_progress,
-    )
-    return segmenter, trainer

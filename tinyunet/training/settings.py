@@ -19,7 +19,7 @@ LOSSES = {"ce+dice": F.cross_entropy_dice, "ce": F.cross_entropy, "dice": F.dice
 LEAST = {
     **dict.fromkeys(("epochs", "batch_size", "accumulate", "zoom", "fold"), 1),
     **dict.fromkeys(("patience", "weight_decay", "warm_up", "clip_norm", "border_weight", "rotate"), 0),
-    **dict.fromkeys(("size", "folds", "seed"), 0),
+    **dict.fromkeys(("size", "folds", "cases", "seed"), 0),
 }
 
 
@@ -30,6 +30,12 @@ def _setting(default: Any, text: str, choices=None, metavar=None):
 @dataclass(frozen=True)
 class Settings:
     """Everything that decides a run. `tinyunet train --help` and `tinyunet.train` are made from this one list.
+
+    There is no switch that makes a run repeatable, as every run is. `seed` is the one source of all that is random, and
+    on one machine the same settings, data and library give the same bits: with any number of threads, in any process,
+    stopped and resumed or not, with `recompute` or without. `tests/training/test_determinism.py` says so. Other bits
+    come from another kind of device (a GPU and a CPU add in different orders), from a processor with wider vectors, and
+    from a validation image that is cut into tiles because memory is short; they differ by rounding.
 
     Raises
     ------
@@ -72,10 +78,21 @@ class Settings:
     up: str = _setting("transposed", "how the decoder enlarges", ("transposed", "article", "nearest", "bilinear"))
     norm: str = _setting("batch", "normalisation after each convolution", ("batch", "group", "none"))
     dropout: float = _setting(0.0, "probability of dropping a value at the two deepest levels")
+    deep_supervision: bool = _setting(
+        False, "let lower levels of the decoder predict, too, in training: losses weigh 1, 1/2, 1/4, ... as in nnU-Net"
+    )
+    recompute: bool = _setting(
+        False,
+        "activation checkpointing: keep only the inputs of blocks, and compute what is inside again in backward. A "
+        "third less memory, a third more time, the same bits",
+    )
     normalize: str = _setting(
         "minmax",
         "scaling of intensities: each image to [0,1], to [-1,1], to mean 0 and deviation 1, or all by one window",
         ("minmax", "symmetric", "zscore", "window"),
+    )
+    normalize_per: str = _setting(
+        "volume", "what --normalize measures: each volume as a whole, or each of its slices", ("volume", "slice")
     )
     window: tuple[float, float] | None = _setting(None, "intensities that become 0 and 1 with --normalize window")
     augment: bool = _setting(True, "change the training images at random, as --augmentation says")
@@ -95,11 +112,24 @@ class Settings:
     )
     size: int = _setting(0, "train on squares cut from the images with this side; 0 for whole images")
     channels: int = _setting(0, "read images as grey (1) or RGB (3); 0 as they are", (0, 1, 3))
+    ignore: int | None = _setting(
+        None, "value of masks that stands for 'not labelled', as between scribbles: counts nowhere", metavar="VALUE"
+    )
+    patients: str = _setting(
+        "",
+        "whom an image shows, told by the beginning of its name: '[^_]+' is all before the first underscore (a regular "
+        "expression; its first group, if it has one). A patient is never divided",
+        metavar="RULE",
+    )
+    blank_missing: bool = _setting(False, "take cases that lack a modality, with a blank channel in its place")
     series: int | None = _setting(None, "DICOM series to take where a folder holds several", metavar="N")
     on_bad_file: str = _setting("stop", "what to do about files that cannot be used", ("stop", "skip"))
     validation: float = _setting(0.2, "share of the training images held out to choose the best epoch; 0 for none")
     folds: int = _setting(0, "divide the training images into so many folds, by patients, and validate on one of them")
     fold: int = _setting(1, "which of --folds validates, 1 being the first")
+    cases: int = _setting(
+        0, "train on so many cases (volumes, patients or images) only, to see how many are needed; 0 for all"
+    )
     start_from: str = _setting(
         "",
         "start with the weights of this checkpoint, safetensors or .pth file, of any channels and classes; depth, "
@@ -136,6 +166,8 @@ class Settings:
             raise ValueError("class_weights and border_weight are for the cross-entropy: choose loss ce or ce+dice")
         if not self.border_sigma > 0:
             raise ValueError(f"border_sigma must be above 0, got {self.border_sigma}")
+        if self.deep_supervision and self.depth < 2:
+            raise ValueError(f"deep_supervision needs a depth of at least 2, got {self.depth}")
         if self.folds == 1 or self.fold > max(self.folds, 1):
             raise ValueError(f"folds must be 0 or at least 2, and fold 1 to folds, got {self.folds} and {self.fold}")
         if self.patience and not (self.validation or self.folds):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 
 import numpy as np
 from tqdm import tqdm
@@ -22,7 +23,9 @@ from ..inference import Segmenter
 from ..metrics import Scores
 from ..optim import Optimizer, clip_gradients
 from ..settings import debug
+from .alarms import Alarms
 from .interrupt import stop_after_step
+from .supervision import supervise
 
 READ_EVERY = 0.5
 """Least seconds between two readings of losses that are on a GPU."""
@@ -102,6 +105,7 @@ class Trainer:
         self.epoch = self.batch = 0
         self.loss_sum, self.images_seen, self.seconds = 0.0, 0, 0.0
         self.in_step = False
+        self.alarms = Alarms()
         self._unread: list[tuple] = []  # (loss, batch) of the last steps
         self._last_reading = 0.0
         self._sound = np.bool_(True)  # on a GPU: whether all losses since the last error were finite
@@ -128,11 +132,16 @@ class Trainer:
                 if self.after_epoch:
                     self.after_epoch(self)
                 stop()
-        if self.out_of_patience() and self.show_progress:
-            tqdm.write(
+        if self.out_of_patience():
+            self._say(
                 f"stopped after epoch {self.epoch}: no better validation Dice in {self.epochs_since_best()} epochs"
             )
+        self._say(self.alarms.at_the_end())
         return self.history
+
+    def _say(self, text: str) -> None:
+        if text and self.show_progress:
+            tqdm.write(text)
 
     def _run_epoch(self, epochs: int, stop: Callable[[], None]) -> None:
         start = time.perf_counter() - self.seconds
@@ -154,18 +163,20 @@ class Trainer:
             self._read_losses()
             lr = self.base_lr * self.schedule(self.optimizer.steps - 1)  # of the last step, even if resumed after it
             row = {"epoch": self.epoch + 1, "loss": self.loss_sum / self.images_seen, "lr": lr}
+            alarm = ""
             if self.validate:
                 bar.set_description(f"{title}, validating")
                 scores = self.validate()
                 for name in ("mean", "pooled"):
                     row[f"dice_{name}"] = scores.average(getattr(scores, name)("dice"))
+                alarm = self.alarms.after(scores)
         row["seconds"] = time.perf_counter() - start
         self.history.append(row)
         self.epoch, self.batch = self.epoch + 1, 0
         self.loss_sum, self.images_seen, self.seconds = 0.0, 0, 0.0
-        if self.show_progress:
-            validated = f"   validation Dice {row['dice_mean']:.4f}" if self.validate else ""
-            tqdm.write(f"{title}   loss {row['loss']:.4f}{validated}   {row['seconds']:.1f} s")
+        validated = f"   validation Dice {row['dice_mean']:.4f}" if self.validate else ""
+        self._say(f"{title}   loss {row['loss']:.4f}{validated}   {row['seconds']:.1f} s")
+        self._say(alarm)
 
     def step(self, images: np.ndarray, masks: np.ndarray, *weights: np.ndarray):
         """Do one optimizer step and return the loss before it.
@@ -199,7 +210,7 @@ class Trainer:
                 if on_gpu := loss.device != "cpu":
                     self._sound = np.logical_and(np.isfinite(loss.data), to_device(self._sound, loss.device))
                 elif not np.isfinite(loss.item()):
-                    self._explain(part, loss.item())
+                    self.explain(part, loss.item())
                 loss.backward(np.full_like(loss.data, share))
                 total = total + share * (loss.data if on_gpu else loss.item())
             if self.clip_norm:
@@ -225,7 +236,7 @@ class Trainer:
                 self.batch -= len(unread) - k
                 self.optimizer.steps -= len(unread) - k
                 self._sound = np.bool_(True)
-                self._explain(batch, loss)
+                self.explain(batch, loss)
             self.loss_sum += loss * len(batch[0])
             self.images_seen += len(batch[0])
         self._last_reading = time.perf_counter()
@@ -244,15 +255,15 @@ class Trainer:
             ) from error
 
     def _forward(self, images, *maps) -> Tensor:
-        logits = self.model(images)
-        H, W = logits.shape[2:]
-        top, left = (images.shape[2] - H) // 2, (images.shape[3] - W) // 2  # unpadded, it answers for the middle
-        return self.loss(logits, *(array[:, top : top + H, left : left + W] for array in maps))
+        return supervise(self.loss, self.model(images), *maps)
 
-    def _explain(self, batch: tuple, loss: float) -> None:
+    def explain(self, batch: tuple, loss: float) -> None:
         """Run the batch again with every operation watched, and raise the error that names the first bad one."""
         what = f"the loss became {loss} in step {self.optimizer.steps + 1}"
         advice = "lower the learning rate, clip gradients (clip_norm=1.0), or check the images"
+        bad = [name for name, p in self.model.named_parameters() if not np.isfinite(p.numpy()).all()]
+        if bad:
+            what += f": {bad[0]} is not finite any more, as a gradient of an earlier step was not"
         try:
             with debug(2):
                 for part in self._parts(batch):
@@ -282,7 +293,8 @@ class Trainer:
         arrays = {f"model.{name}": array for name, array in self.model.state_dict().items()}
         arrays |= {f"optimizer.{name}": array for name, array in self.optimizer.state_dict().items()}
         names = ("epoch", "batch", "loss_sum", "images_seen", "seconds", "history")
-        return arrays, {name: getattr(self, name) for name in names} | {"rng": self.model.rng.bit_generator.state}
+        progress = {name: getattr(self, name) for name in names}
+        return arrays, progress | {"rng": self.model.rng.bit_generator.state, "alarms": asdict(self.alarms)}
 
     def restore(self, arrays: dict[str, np.ndarray], progress: dict) -> None:
         """Continue from what `state` returned."""
@@ -294,5 +306,7 @@ class Trainer:
         self.optimizer.load_state_dict(parts["optimizer"])
         progress = dict(progress)
         self.model.rng.bit_generator.state = progress.pop("rng")
+        self.alarms = Alarms(**progress.pop("alarms", {}))  # checkpoints from before there were alarms have none
+        self._sound = np.bool_(True)
         for name, value in progress.items():
             setattr(self, name, value)
