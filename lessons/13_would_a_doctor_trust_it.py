@@ -534,7 +534,7 @@ checks.scrub(scrub)
 # - **A map as decoration.** `tinyunet attribute RUN IMAGE --check` draws these maps, the deletion curves and the check of
 #   the weights, and says of each map whether it beats chance.
 # - **A score that is not what decides.** With two output channels and softmax only $z_1 - z_0$ matters. $z_1$ alone may
-#   fall while the class wins. That is why our network has one channel.
+#   fall while the class wins. The library asks about $\log \frac{p}{1-p}$, which for one channel is $z$ itself.
 # - **Blank patches** have edges, and another blank value gives another map.
 # - **Doubt without a scale.** `tinyunet predict --uncertainty` writes the maps. Whether pixels with probability 0.8 are
 #   right in 80 % of cases is another question: calibration (Guo et al., 2017).

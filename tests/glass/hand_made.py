@@ -16,7 +16,7 @@ def conv(weight, **options):
     return layer
 
 
-def looks_left(classes=3, target=1, strength=2.0):
+def looks_left(classes=2, target=1, strength=2.0):
     """A network of two channels whose score of a class is that of the first channel 3 pixels to the left."""
     weight = np.zeros((classes, 2, 1, 7))
     weight[target, 0, 0, 0] = strength

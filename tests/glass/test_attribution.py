@@ -53,7 +53,7 @@ def test_a_network_that_looks_3_pixels_to_the_left_lights_up_exactly_there(name,
 @pytest.mark.parametrize("method, options", [m[1:3] for m in METHODS], ids=[m[0] for m in METHODS])
 def test_what_does_not_matter_stays_dark(method, options):
     image = RNG.normal(0, 1, (2, 9, 11)).astype(np.float32)
-    assert not method(looks_left(), image, 2, (4, 6), **options).any()
+    assert not method(looks_left(strength=0.0), image, 1, (4, 6), **options).any()
 
 
 @pytest.mark.parametrize("method, options", [m[1:3] for m in METHODS], ids=[m[0] for m in METHODS])
@@ -180,16 +180,28 @@ def test_the_question_sees_what_the_segmenter_predicts(padding):
     )
 
 
+@pytest.mark.parametrize("classes", [1, 2, 3])
 @pytest.mark.parametrize("padding", ["same", "valid"])
-def test_the_score_is_the_log_odds_of_what_the_segmenter_predicts(padding):
-    segmenter = Segmenter(unet(1, 1, 2, padding=padding), Normalize("zscore"), "ab", (0, 1))
+def test_the_score_is_the_log_odds_of_what_the_segmenter_predicts(padding, classes):
+    names = "abc"[: max(classes, 2)]
+    segmenter = Segmenter(unet(1, classes, 2, padding=padding), Normalize("zscore"), names, range(len(names)))
     image = RNG.integers(0, 256, (1, 21, 30)).astype(np.uint8)
     segmenter.model.decoder1.weight.data *= 0.02  # keeps probabilities away from 0 and 1
     p = segmenter.probabilities(image)
     for pixel in ((0, 0), (20, 29), (7, 11)):  # in the corners, what the image is continued with matters
-        score = [float(q.score(q.x)[0]) for q in (Question(segmenter, image, target, pixel) for target in (0, 1))]
-        log_odds = np.log(p[1, *pixel] / p[0, *pixel])
-        np.testing.assert_allclose(score, [-log_odds, log_odds], rtol=1e-3, atol=1e-4)
+        questions = [Question(segmenter, image, target, pixel) for target in range(len(names))]
+        score = [float(q.score(q.x)[0]) for q in questions]
+        here = p[:, *pixel].astype(float)
+        np.testing.assert_allclose(score, np.log(here / (1 - here)), rtol=1e-3, atol=1e-4)
+
+
+def test_a_class_that_wins_because_the_other_falls_is_explained():
+    """Both scores fall where the image is bright, that of class 0 further: the bright pixel speaks for class 1."""
+    image = np.zeros((1, 5, 5), np.float32)
+    image[0, 2, 2] = 1
+    network = conv([[[[-3.0]]], [[[-1.0]]]])
+    for method, options in ((occlusion, {"patch": 1, "blank": 0.0}), (saliency, {"times_input": True})):
+        np.testing.assert_allclose(method(network, image, 1, (2, 2), **options), only((5, 5), (2, 2), 2.0), atol=1e-6)
 
 
 def test_nothing_is_left_behind_in_the_network():
@@ -243,9 +255,9 @@ IMAGE = np.zeros((2, 9, 11), np.float32)
 @pytest.mark.parametrize(
     "target, region, text",
     [
-        (3, None, "target must be a class from 0 to 2, got 3"),
-        (-1, None, "from 0 to 2, got -1"),
-        (2, None, "gives no pixel of this image to class 2; ask about a pixel"),
+        (2, None, "target must be a class from 0 to 1, got 2"),
+        (-1, None, "from 0 to 1, got -1"),
+        (1, None, "gives no pixel of this image to class 1; ask about a pixel"),
         (1, (9, 0), r"\(9, 0\) lies outside the image of 9 x 11"),
         (1, (0, -1), "lies outside"),
         (1, np.zeros((9, 11), bool), "no pixel of the region is True"),

@@ -74,7 +74,7 @@ def test_the_forecast_of_a_step_is_near_the_peak_of_all_arrays(name):
     assert step - sum(p.data.nbytes for p in model.parameters()) == pytest.approx(peak, rel=0.15)
 
 
-def test_validation_counts_where_it_takes_more():
+def test_validation_counts_where_it_takes_more(monkeypatch):
     trainer = small(accumulate=8)
     alone = bytes_of_training(trainer)
     assert bytes_of_training(trainer, Discs(2)) == alone  # images of the same size, and no more of them
@@ -85,6 +85,9 @@ def test_validation_counts_where_it_takes_more():
     more = bytes_of_training(trainer, large)
     moments = 2 * sum(p.data.nbytes for p in trainer.model.parameters())
     assert more > 2 * alone and more > GAPS * (segmenting(trainer.model, 320, 300) + moments)
+    free = segmenting(trainer.model, 320, 300)  # no more than that: it is cut into tiles
+    monkeypatch.setattr(forecast, "memory_of", lambda device: (free, 2 * free))
+    assert bytes_of_training(trainer, large) < 0.6 * more
 
 
 def test_a_gpu_needs_scratch_and_keeps_one_batch(gpu):

@@ -97,8 +97,9 @@ def _attribute(options: argparse.Namespace) -> int:
     print(title)
     if options.pixel and (given := question.labels[options.pixel]) != target:
         print(f"look at this: the network gives this pixel to {segmenter.class_names[given]}")
-    for method in maps:
-        print(f"  {method:13} blanking what it points at lowers the score {_than_random(deletion.advantage(method))}")
+    for method, map in maps.items():
+        effect = f"blanking what it points at lowers the score {_than_random(deletion.advantage(method))}"
+        print(f"  {method:13} {effect if map.min() < map.max() else 'is the same everywhere: it points at nothing'}")
     written = ["maps.png", "deletion.png"]
     if options.check:
         _check_weights(question, segmenter, image, methods, out / f"{name}-weights.png")

@@ -27,8 +27,8 @@ from .trainer import Trainer
 
 GAPS = 1.1
 """Main memory taken per byte in use: freed pieces are seldom as large as what is wanted next. Between 1.02 and 1.13 in
-six runs of `train`, and 1.17 on average in the six networks of `tinyunet.bench.memory`, which returns freed memory."""
-
+six runs of `train`, and 1.17 on average in the six networks of `tinyunet.bench.memory`, which returns freed memory. For
+the pool that CuPy keeps on a GPU the same is assumed."""
 
 SCRATCH = 20 * 2**20
 """Bytes that a convolution on a GPU takes at most for sums in parts, beside weights (`ops/conv2d/gpu_fast.py`)."""
@@ -51,8 +51,8 @@ def describe_memory(trainer: Trainer, validation: Dataset | None = None) -> str:
 def bytes_of_training(trainer: Trainer, validation: Dataset | None = None) -> int:
     """Return the bytes that training takes at its peak.
 
-    That is a step, or the segmentation of the largest validation image, whichever takes more; with either, weights and
-    the optimizer's arrays; with a step, the batches in waiting. On a GPU it follows from shapes in the same way and has
+    That is a step with the batches in waiting, or the segmentation of the largest validation image, whichever takes
+    more; with either, weights and the optimizer's arrays. On a GPU it follows from shapes in the same way and has
     never been compared with one.
 
     Parameters
@@ -84,8 +84,11 @@ def bytes_of_training(trainer: Trainer, validation: Dataset | None = None) -> in
     batches = loader.prefetch + 2 if on_cpu else 1  # in use, waiting, and being made
     seen = () if validation is None else range(len(validation) if loader.size else 1)  # whole images are of one size
     shapes = {validation[k].mask.shape for k in seen}
-    validating = weights + max((segmenting(model, *shape) for shape in shapes), default=0)
-    return int((max(step + batches * batch, validating) + moments) * GAPS)
+    validating = max((segmenting(model, *shape) for shape in shapes), default=0)
+    memory = memory_of(trainer.model.device)
+    if memory and validating >= memory[0]:
+        validating = memory[0] // 2  # it is then cut into tiles, see `Segmenter.by_rows`
+    return int((max(step + batches * batch, weights + validating) + moments) * GAPS)
 
 
 def bytes_of_step(model: UNet, loss: Callable[..., Tensor], shape: tuple[int, int, int], maps: int = 1) -> float:

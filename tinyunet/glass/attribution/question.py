@@ -2,7 +2,10 @@
 
 An image classifier gives one score, a segmentation network one per pixel, so a question needs a class c and a region M:
 
-    S = sum over (i,j) in M of z[c,i,j]        z: the network's scores before softmax or sigmoid                     (1)
+    S = sum over (i,j) in M of z[c,i,j] - log sum_{k != c} exp(z[k,i,j])                                             (1)
+
+with z the network's scores before softmax: the logarithm of the odds p / (1 - p) of the class. The score z[c] alone
+would not do: softmax compares, so a class can win while its own score falls, if the others fall further.
 
 `saliency`, `occlusion`, `seg_grad_cam` and the checks of such maps all ask about S; here it is computed, with its
 gradient, for images of any size.
@@ -34,7 +37,7 @@ Region = np.ndarray | tuple[int, int] | None
 class Question:
     """What is asked of a network about one image.
 
-    With a single output channel, read with a sigmoid, z[1] is the output and z[0] its negative. Batch normalisation and
+    With a single output channel, read with a sigmoid, the odds of class 1 are the output itself. Batch normalisation and
     dropout are in inference mode throughout, and the weights get no gradients.
 
     Parameters
@@ -94,10 +97,6 @@ class Question:
             raise ValueError(f"target must be a class from 0 to {classes - 1}, got {target!r}")
         self.target = int(target)
         self.region = self._region(region)
-        # S is linear in the scores: one weight for each, which is also the gradient of S in them.
-        self.weight = np.zeros_like(z)
-        channel, sign = (0, 2 * self.target - 1) if len(inner) == 1 else (self.target, 1)
-        self.weight[0, channel, *self.here] = sign * self.region
 
     def _region(self, region: Region) -> np.ndarray:
         H, W = self.labels.shape
@@ -145,7 +144,28 @@ class Question:
         """
         with no_grad():
             z = self._run(Tensor(x)).numpy()
-        return (z.astype(np.float64) * self.weight).sum(axis=(1, 2, 3))
+        own, others = self._compared(z.astype(np.float64)[:, :, *self.here])
+        highest = others.max(axis=1)
+        log_sum = highest + np.log(np.exp(others - highest[:, None]).sum(axis=1))
+        return ((own - log_sum) * self.region).sum(axis=(1, 2))
+
+    def _compared(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the scores of the class, (N, H, W), and of the other classes, (N, K-1, H, W)."""
+        if z.shape[1] == 1:
+            z = np.concatenate([np.zeros_like(z), z], axis=1)
+        return z[:, self.target], np.delete(z, self.target, axis=1)
+
+    def _slope(self, z: np.ndarray) -> np.ndarray:
+        """Return the gradient of S in the scores of one image: 1 for the class, minus softmax for the others."""
+        inner, slope = z[:, :, *self.here], np.zeros_like(z)
+        if z.shape[1] == 1:
+            slope[:, :, *self.here] = (2 * self.target - 1) * self.region
+            return slope
+        others = self._compared(inner)[1]
+        p = np.exp(others - others.max(axis=1, keepdims=True))
+        p /= p.sum(axis=1, keepdims=True)
+        slope[:, :, *self.here] = np.insert(-p, self.target, 1, axis=1) * self.region
+        return slope
 
     def gradient(self, x: np.ndarray) -> np.ndarray:
         """Return the gradient of S in the image.
@@ -162,7 +182,7 @@ class Question:
         leaf = Tensor(x, requires_grad=True)
         with _fixed(self.model):
             z = self._run(leaf)
-            z.backward(library_of(z.data).asarray(self.weight))
+            z.backward(library_of(z.data).asarray(self._slope(z.numpy())))
         return to_device(leaf.grad, "cpu")
 
     def blank(self, value: float | None) -> np.ndarray:
