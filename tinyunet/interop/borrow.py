@@ -87,7 +87,7 @@ def convert(source: str | Path, out: str | Path, *, names: str = "tinyunet") -> 
     )
     text = f"{source}: a UNet with {model.parameter_count():,} parameters ({sizes})\n"
     if names == "milesial":
-        write_weights(out, to_milesial(model))
+        write_weights(out, to_milesial(model.without_heads()))
         return text + f'{out}: in PyTorch, net.load_state_dict(safetensors.torch.load_file("{out}"))'
     segmenter.save(out)
     scaling = normalize.kind if normalize.low is None else f"{normalize.kind} {normalize.low:g}..{normalize.high:g}"

@@ -37,8 +37,8 @@ Region = np.ndarray | tuple[int, int] | None
 class Question:
     """What is asked of a network about one image.
 
-    With a single output channel, read with a sigmoid, the odds of class 1 are the output itself. Batch normalisation and
-    dropout are in inference mode throughout, and the weights get no gradients.
+    With a single output channel, read with a sigmoid, the log odds of class 1 are the output itself. Batch
+    normalisation and dropout are in inference mode throughout, and the weights get no gradients.
 
     Parameters
     ----------
