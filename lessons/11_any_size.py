@@ -470,6 +470,8 @@ print({name: int((y[0].argmax(0)[:, 192:] > 0).sum()) for name, y in both.items(
 #   exact. The library knows it, and says it.
 # - **Objects larger than the margin.** A tile is exact, and still the network may need more context than it was built
 #   to see.
+# - **Another scanner.** Files of scanners say how large a pixel is. SimpleITK, which the article names in section 7,
+#   reads it; the library cuts volumes by it, measures surfaces in millimetres and writes masks that lie over the scan.
 # - **Out of memory** in training: `--recompute`, smaller batches with `--accumulate`, or crops with `--size`. Depth
 #   is not the culprit, as you have seen.
 #
