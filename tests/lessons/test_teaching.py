@@ -72,7 +72,7 @@ def test_an_exercise_says_right_or_gives_a_hint(capsys):
 
 def test_a_guess_comes_before_the_answer_and_is_scored(capsys):
     predict("height", ...)
-    with pytest.raises(ValueError, match="guess first"):
+    with pytest.raises(NotSolved, match="guess first"):
         reveal("height", 3)
     predict("height", 3)
     reveal("height", np.float64(3.0))

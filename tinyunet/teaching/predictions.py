@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 from . import progress
+from .exercise import NotSolved
 
 
 def predict(question: str, guess) -> None:
@@ -40,12 +41,12 @@ def reveal(question: str, answer, tolerance: float = 0.0) -> None:
 
     Raises
     ------
-    ValueError
+    NotSolved
         If nothing was guessed: guess first.
     """
     stored = progress.predictions().get(question)
     if stored is None:
-        raise ValueError(f"guess first: run the cell with predict({question!r}, ...) with your guess in it")
+        raise NotSolved(f"guess first: write your guess in the cell with predict({question!r}, ...) and run it")
     guess, answer = stored["guess"], getattr(answer, "item", lambda: answer)()
     if isinstance(answer, str) or isinstance(guess, str):
         right = str(guess).strip().lower() == str(answer).strip().lower()
