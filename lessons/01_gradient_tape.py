@@ -364,6 +364,7 @@ by_library = smallest(lambda value: tinyunet.Tensor(value, requires_grad=True))
 by_library["L"].backward()
 for name in "wxbt":
     print(f"{name}: {made[name].grad:g} from your tape, {by_library[name].grad:g} from the library")
+    assert np.isclose(made[name].grad, by_library[name].grad)
 
 # %% [markdown]
 # ## It trains

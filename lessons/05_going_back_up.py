@@ -382,6 +382,8 @@ w3 = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9.0]])
 gx = upsample_input_gradient(complaint, w3, 2, (4, 4))
 x0, w0 = rng.normal(size=(1, 2, 4, 5)), rng.normal(size=(3, 2, 3, 3))
 print(f"the library, differences: {check_gradients(lambda x, w: F.upsample_conv2d(x, w, scale=2), x0, w0):.1e}")
+stamp = check_gradients(lambda x, w: F.conv_transpose2d(x, w, stride=2), x0, w0.swapaxes(0, 1).copy())
+print(f"the library's stamps:     {stamp:.1e}")
 print(f"the library, adjoint:     {check_adjoint(lambda x: F.upsample_conv2d(x, Tensor(w0), scale=2), x0):.1e}")
 show_arrays({"gy": complaint, "w": w3, "gx": gx}, ("gradient", "kernel", "gradient"))
 
