@@ -18,6 +18,8 @@ from ..files import write_whole
 
 SOLUTION = re.compile(r"^( *)### BEGIN SOLUTION\n(.*?)^ *### END SOLUTION(?:\n|$)", re.DOTALL | re.MULTILINE)
 
+DOTS = re.compile(r"^[\w, ]+ = \.\.\.(?:, \.\.\.)*\n(?=### BEGIN SOLUTION)", re.MULTILINE)
+
 
 class MissingExtra(ImportError):
     """The packages that make and open notebooks are not installed."""
@@ -31,8 +33,8 @@ def lesson_files() -> list[Path]:
 
 
 def solve(code: str) -> str:
-    """Return the code of a cell with its solutions, without the markers."""
-    return SOLUTION.sub(lambda found: found[2], code).rstrip("\n")
+    """Return the code of a cell with its solutions, without the markers and without the dots that stood for answers."""
+    return SOLUTION.sub(lambda found: found[2], DOTS.sub("", code)).rstrip("\n")
 
 
 def strip(code: str) -> str:
