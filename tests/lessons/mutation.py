@@ -15,11 +15,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-LESSON = {  # op -> the lesson that would notice
+LESSON = {  # op -> the lesson that would notice a broken forward, backward or both; "" if none would
     "Add": "01",
     "AvgPool2d": "04",
     "BinaryCrossEntropy": "",
-    "Concat": "06",
+    "Concat": "",
     "Conv2d": "02",
     "ConvTranspose2d": "05",
     "Crop": "06",
@@ -34,10 +34,10 @@ LESSON = {  # op -> the lesson that would notice
     "Multiply": "01",
     "Pad": "06",
     "Power": "",
-    "ReLU": "03",
+    "ReLU": "",
     "Reshape": "",
     "Sigmoid": "",
-    "Softmax": "07",
+    "Softmax": "",
     "Subtract": "",
     "Sum": "",
     "UpsampleBilinear2d": "",
