@@ -8,7 +8,8 @@ import pytest
 # spinning make it a hundred times slower. OpenMP reads this when numba first starts it.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-from tinyunet import use_kernels  # noqa: E402
+from tinyunet import plot, use_kernels  # noqa: E402
+from tinyunet.files import write_whole  # noqa: E402
 
 
 @pytest.fixture(params=["reference", "cpu", "gpu"])
@@ -18,6 +19,16 @@ def rung(request):
         request.getfixturevalue("every_op_on_the_gpu")
     with use_kernels(request.param):
         yield request.param
+
+
+@pytest.fixture(scope="module")
+def no_drawing():
+    """Most of the time of a tiny run is spent in matplotlib: write empty pictures, as often as drawn ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plot, "curves", lambda history: None)
+        patch.setattr(plot, "overlays", lambda rows, class_names: None)
+        patch.setattr(plot, "save_figure", lambda figure, path: write_whole(path, b""))
+        yield
 
 
 @pytest.fixture

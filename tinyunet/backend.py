@@ -51,6 +51,13 @@ def is_array(value) -> bool:
     return isinstance(value, np.ndarray) or _library_name(value) == "cupy"
 
 
+def owner_of(array):
+    """Return the array whose memory `array` shows: itself, or what it is a view of. Two views share one owner."""
+    while is_array(getattr(array, "base", None)):
+        array = array.base
+    return array
+
+
 def library_of(array) -> ModuleType:
     """Return the module, numpy or cupy, whose functions make arrays like `array`.
 

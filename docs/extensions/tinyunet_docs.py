@@ -26,7 +26,7 @@ from sphinx.util import logging
 
 from tinyunet import functional
 from tinyunet.cli import build_parser
-from tinyunet.teaching.notebooks import lesson_files, write_notebook
+from tinyunet.teaching.notebooks import lesson_files, outline, write_notebook
 
 DOCS = Path(__file__).parents[1]
 REPOSITORY = DOCS.parent
@@ -218,12 +218,8 @@ def exercises_page() -> str:
     """Return the list of all exercises, lesson by lesson, in the order in which they come."""
     page = ["The exercises", "=============", "", "Each takes what you wrote, and answers with a hint.", ""]
     for source in lesson_files():
-        text = source.read_text("utf-8")
-        uses = re.search(r"^from tinyunet\.teaching\.checks import (\w+) as checks$", text, re.MULTILINE)
-        if not uses:
-            continue
-        module = importlib.import_module(f"tinyunet.teaching.checks.{uses[1]}")
-        names = dict.fromkeys(re.findall(r"\bchecks\.(\w+)", text))
+        _, topic, names = outline(source)
+        module = importlib.import_module(f"tinyunet.teaching.checks.{topic}")
         page += [f":doc:`lessons/{source.stem}`", ""]
         page += [f"- {getattr(module, name).__doc__.strip().splitlines()[0]}" for name in names] + [""]
     return "\n".join(page)
@@ -247,7 +243,6 @@ def write_pages(app) -> None:
     for source in lesson_files():
         page = DOCS / "lessons" / f"{source.stem}.ipynb"
         made.add(page)
-        page.parent.mkdir(exist_ok=True)
         fresh = page.with_suffix(".new")
         write_notebook(source, fresh, solved=True)
         write_if_changed(page, fresh.read_text("utf-8"))

@@ -12,13 +12,12 @@ import numpy as np
 import pytest
 
 import tinyunet
-from tinyunet import NonFiniteError, UNet, backend, plot, use_kernels
+from tinyunet import NonFiniteError, UNet, backend, use_kernels
 from tinyunet.backend import DeviceError, load_cupy
 from tinyunet.bench import command, memory, networks, timing
 from tinyunet.checkpoint import read_checkpoint
 from tinyunet.data import Augment, Loader, Normalize
 from tinyunet.driver import Driver, Gpu
-from tinyunet.files import write_whole
 from tinyunet.inference import Segmenter
 from tinyunet.optim import Adam, Cosine
 from tinyunet.training import Trainer, resume, train, trainer
@@ -130,13 +129,6 @@ def test_out_of_memory_says_what_to_change(gpu, monkeypatch):
 
 
 # ------------------------------------------------------------------------------------------- runs
-
-
-@pytest.fixture
-def no_drawing(monkeypatch):
-    monkeypatch.setattr(plot, "curves", lambda history: None)
-    monkeypatch.setattr(plot, "overlays", lambda rows, class_names: None)
-    monkeypatch.setattr(plot, "save_figure", lambda figure, path: write_whole(path, b""))
 
 
 def rows(out):

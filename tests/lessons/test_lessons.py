@@ -9,7 +9,7 @@ import pytest
 
 from tests.lessons.lesson import run_solved, run_stripped
 from tinyunet.teaching import NotSolved
-from tinyunet.teaching.notebooks import lesson_files, read_lesson
+from tinyunet.teaching.notebooks import lesson_files, outline, read_lesson
 
 matplotlib = pytest.importorskip("matplotlib")
 LESSONS = lesson_files()
@@ -31,8 +31,7 @@ def code_and_text(source):
 
 
 def named_checks(source) -> list[str]:
-    topic = re.search(r"from tinyunet\.teaching\.checks import (\w+) as checks", source.read_text())[1]
-    return [f"{topic}.{name}" for name in re.findall(r"^checks\.(\w+)\(", source.read_text(), re.MULTILINE)]
+    return [f"{outline(source).topic}.{name}" for name in outline(source).checks]
 
 
 @pytest.mark.parametrize("source", LESSONS, ids=lambda s: s.stem)
@@ -52,7 +51,7 @@ def test_stripped(source):
 
 
 def wrong_answers(source):
-    topic = named_checks(source)[0].partition(".")[0]
+    topic = outline(source).topic
     return topic, importlib.import_module(f"tests.lessons.wrong.{topic}").WRONG
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -109,6 +110,14 @@ def test_the_command_writes_notebooks_once_and_shows_progress(tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     assert main(["lessons", "mine", "--progress"]) == 0
     assert "#x..." in capsys.readouterr().out
+
+
+def test_without_jupyter_the_command_says_what_to_install(tmp_path, monkeypatch, capsys):
+    for name in ("jupytext", "nbformat"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert main(["lessons", "mine"]) == 1
+    assert 'pip install "tinyunet[lessons]"' in capsys.readouterr().err
+    assert not (tmp_path / "mine").exists()
 
 
 def test_progress_that_cannot_be_read_is_said(tmp_path, capsys):

@@ -8,11 +8,10 @@ import signal
 import numpy as np
 import pytest
 
-from tinyunet import Tensor, no_grad, optim, plot, use_kernels
+from tinyunet import Tensor, no_grad, optim, use_kernels
 from tinyunet import functional as F
 from tinyunet.checkpoint import CheckpointError, read_checkpoint
 from tinyunet.data import Normalize
-from tinyunet.files import write_whole
 from tinyunet.inference import Segmenter
 from tinyunet.interop import to_milesial, write_weights
 from tinyunet.nn import UNet
@@ -21,18 +20,13 @@ from tinyunet.training.fine_tune import freeze, start_from, transfer
 
 from .tiny import FAST, folder
 
+pytestmark = pytest.mark.usefixtures("no_drawing")
+
 
 @pytest.fixture(autouse=True, scope="module")
 def reference_kernels():
     with use_kernels("reference"):
         yield
-
-
-@pytest.fixture(autouse=True)
-def no_drawing(monkeypatch):
-    monkeypatch.setattr(plot, "curves", lambda history: None)
-    monkeypatch.setattr(plot, "overlays", lambda rows, class_names: None)
-    monkeypatch.setattr(plot, "save_figure", lambda figure, path: write_whole(path, b""))
 
 
 def drawn(*sizes, **options) -> UNet:

@@ -13,12 +13,11 @@ import numpy as np
 import pytest
 
 import tinyunet
-from tinyunet import plot, use_kernels
+from tinyunet import use_kernels
 from tinyunet.checkpoint import CheckpointError, read_checkpoint
 from tinyunet.data import ImageFolder
 from tinyunet.data.image_file import read_image
 from tinyunet.data.sample import DataError
-from tinyunet.files import write_whole
 from tinyunet.inference import Segmenter
 from tinyunet.training import Settings, Trainer, resume, train
 
@@ -36,19 +35,12 @@ FILES = {
 TESTED = {"overlays.png", "test_scores.csv", "test_uses.json"}
 
 
+pytestmark = pytest.mark.usefixtures("no_drawing")
+
+
 @pytest.fixture(autouse=True, scope="module")
 def reference_kernels():
     with use_kernels("reference"):
-        yield
-
-
-@pytest.fixture(autouse=True, scope="module")
-def no_drawing():
-    """Most of the time of a tiny run is spent in matplotlib: write empty pictures, as often as drawn ones."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plot, "curves", lambda history: None)
-        patch.setattr(plot, "overlays", lambda rows, class_names: None)
-        patch.setattr(plot, "save_figure", lambda figure, path: write_whole(path, b""))
         yield
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinyunet import Tensor, plot, use_kernels
+from tinyunet import Tensor, use_kernels
 from tinyunet import functional as F
 from tinyunet.checkpoint import read_checkpoint
-from tinyunet.files import write_whole
 from tinyunet.inference import Segmenter
 from tinyunet.nn import UNet
 from tinyunet.training import Settings, train
@@ -22,13 +21,6 @@ from .tiny import FAST, folder
 def reference_kernels():
     with use_kernels("reference"):
         yield
-
-
-@pytest.fixture
-def no_drawing(monkeypatch):
-    monkeypatch.setattr(plot, "curves", lambda history: None)
-    monkeypatch.setattr(plot, "overlays", lambda rows, class_names: None)
-    monkeypatch.setattr(plot, "save_figure", lambda figure, path: write_whole(path, b""))
 
 
 CELLS = [

@@ -9,29 +9,21 @@ import numpy as np
 import pytest
 
 from tinyunet import functional as F
-from tinyunet import plot, use_kernels
+from tinyunet import use_kernels
 from tinyunet.data import Augment, Loader, Normalize
 from tinyunet.data.sample import DataError, Sample
-from tinyunet.files import write_whole
 from tinyunet.training import Settings, Trainer, resume, train
 from tinyunet.training.weights import Bordered, border_map, objects_of, take_apart, weighted, weights_of_classes
 
 from .test_run import assert_same_run
 from .tiny import FAST, folder, save
 
+pytestmark = pytest.mark.usefixtures("no_drawing")
+
 
 @pytest.fixture(autouse=True, scope="module")
 def reference_kernels():
     with use_kernels("reference"):
-        yield
-
-
-@pytest.fixture(autouse=True, scope="module")
-def no_drawing():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plot, "curves", lambda history: None)
-        patch.setattr(plot, "overlays", lambda rows, class_names: None)
-        patch.setattr(plot, "save_figure", lambda figure, path: write_whole(path, b""))
         yield
 
 

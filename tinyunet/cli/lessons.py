@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 
 
@@ -31,7 +30,6 @@ def _write(folder: Path, solved: bool) -> int:
 
     made, kept = [], []
     for target_folder, with_solutions in ((folder, False), (folder / "solved", True))[: 1 + solved]:
-        target_folder.mkdir(parents=True, exist_ok=True)
         for source in lesson_files():
             target = target_folder / f"{source.stem}.ipynb"
             if target.exists():
@@ -51,7 +49,7 @@ def _write(folder: Path, solved: bool) -> int:
 
 def _show_progress(folder: Path) -> int:
     from ..teaching import progress
-    from ..teaching.notebooks import lesson_files
+    from ..teaching.notebooks import lesson_files, outline
 
     file = folder / progress.FILE
     if not file.exists():
@@ -59,11 +57,8 @@ def _show_progress(folder: Path) -> int:
     kept = progress.read(file)
     solved_in_all = asked_in_all = 0
     for source in lesson_files():
-        text = source.read_text(encoding="utf-8")
-        title = re.search(r"^# # (.+)$", text, re.MULTILINE)[1]
-        topic = re.search(r"^from tinyunet\.teaching\.checks import (\w+) as checks$", text, re.MULTILINE)[1]
-        names = [f"{topic}.{name}" for name in re.findall(r"^checks\.(\w+)\(", text, re.MULTILINE)]
-        solved = [kept["exercises"].get(name) for name in names]
+        title, topic, names = outline(source)
+        solved = [kept["exercises"].get(f"{topic}.{name}") for name in names]
         bar = "".join("#" if s else "." if s is None else "x" for s in solved)
         print(f"{source.stem[:2]}  {bar:8}  {sum(map(bool, solved))} of {len(names)}  {title}")
         solved_in_all, asked_in_all = solved_in_all + sum(map(bool, solved)), asked_in_all + len(names)

@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import settings
 from ..autograd import GraphError, Op, ops_behind
-from ..backend import to_device
+from ..backend import owner_of, to_device
 from ..nn.module import Module, Parameter, watching
 from ..observer import Observer, observing
 from ..tensor import Tensor
@@ -200,9 +200,8 @@ def _saved(op: Op) -> dict[int, int]:
     kept = {}
     for array in op.saved or ():
         if array is not None:
-            while getattr(array, "base", None) is not None and hasattr(array.base, "nbytes"):
-                array = array.base
-            kept[id(array)] = array.nbytes
+            owner = owner_of(array)
+            kept[id(owner)] = owner.nbytes
     return kept
 
 

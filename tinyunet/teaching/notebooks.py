@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from ..files import write_whole
 
@@ -25,11 +26,27 @@ class MissingExtra(ImportError):
     """The packages that make and open notebooks are not installed."""
 
 
+class Outline(NamedTuple):
+    """Title of a lesson, the file of its checks in `tinyunet/teaching/checks`, and their names in order."""
+
+    title: str
+    topic: str
+    checks: tuple[str, ...]
+
+
 def lesson_files() -> list[Path]:
     """Return the sources of the lessons, in order: inside an installed package, beside one in its repository."""
     package = Path(__file__).parent.parent
     inside = package / "lessons"
     return sorted((inside if inside.is_dir() else package.parent / "lessons").glob("[0-9][0-9]_*.py"))
+
+
+def outline(source: Path) -> Outline:
+    """Return what a lesson is about and the checks that it calls."""
+    text = source.read_text(encoding="utf-8")
+    topic = re.search(r"^from tinyunet\.teaching\.checks import (\w+) as checks$", text, re.MULTILINE)[1]
+    title = re.search(r"^# # (.+)$", text, re.MULTILINE)[1]
+    return Outline(title, topic, tuple(re.findall(r"^checks\.(\w+)\(", text, re.MULTILINE)))
 
 
 def solve(code: str) -> str:
@@ -80,7 +97,9 @@ def make_notebook(source: Path, solved: bool):
 
 
 def write_notebook(source: Path, target: Path, solved: bool) -> None:
-    """Write the solved or the to-do notebook of a lesson."""
+    """Write the solved or the to-do notebook of a lesson; the folder is made if it is missing."""
+    notebook = make_notebook(source, solved)  # says what is missing where Jupyter's packages are
     import nbformat
 
-    write_whole(target, nbformat.writes(make_notebook(source, solved)))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(target, nbformat.writes(notebook))

@@ -14,7 +14,7 @@ from math import prod
 import numpy as np
 
 from ..autograd import Op, Tensor, ops_behind
-from ..backend import memory_of
+from ..backend import memory_of, owner_of
 from ..data.sample import Dataset
 from ..inference.tiles import forecast as segmenting
 from ..nn import Parameter, UNet
@@ -130,7 +130,7 @@ def _peak(result: Tensor, size: Callable[..., float], known: set[int]) -> float:
     kept, until = {}, {}  # by array: its bytes, and the first op that keeps it, after which backward lets it go
     for k, op in enumerate(ops):
         for array in op.saved:
-            if array is not None and id(owner := _owner(array)) not in known:
+            if array is not None and id(owner := owner_of(array)) not in known:
                 kept.setdefault(id(owner), size(array.shape, array.itemsize))
                 until.setdefault(id(owner), k)
 
@@ -143,7 +143,7 @@ def _peak(result: Tensor, size: Callable[..., float], known: set[int]) -> float:
                 made[parent] = parent.data.nbytes if isinstance(parent, Parameter) else size(shape)
         if isinstance(op, Recompute):
             again = op.again()[1]
-            here = gy + _peak(again, size, known | {id(_owner(array)) for array in op.saved})
+            here = gy + _peak(again, size, known | {id(owner_of(array)) for array in op.saved})
         else:
             if isinstance(op, Concat):  # its gradients are views, so all of gy stays until the last of them is used
                 made = dict.fromkeys(made, 0.0) | {min(made, key=lambda parent: getattr(parent, "number", -1)): gy}
@@ -156,9 +156,3 @@ def _peak(result: Tensor, size: Callable[..., float], known: set[int]) -> float:
         under_way |= {parent: count for parent, count in made.items() if isinstance(parent, Op)}
         held -= sum(kept[key] for key, first in until.items() if first == k)
     return peak
-
-
-def _owner(array: np.ndarray) -> np.ndarray:
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array

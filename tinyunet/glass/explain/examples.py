@@ -1,7 +1,7 @@
 """Worked examples: tiny integers through the real operation, and one result and one gradient written out in numbers.
 
 Where a result is a sum of products, the operation itself says which ones, by provenance: the numbers come from its
-`backward` and not from a second copy of its formula. For the others `explain_recipes` writes the formula with the
+`backward` and not from a second copy of its formula. For the others `recipes.py` writes the formula with the
 numbers in place. Every expression is Python; the tests evaluate it and compare.
 """
 

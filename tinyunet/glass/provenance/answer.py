@@ -1,6 +1,6 @@
 """Provenance: which inputs and weights made one element of a result, as numbers, figures and a moving picture.
 
-Everything is asked of the operations that ran; how, and why nothing is missed, is told in `provenance_walk`. For one
+Everything is asked of the operations that ran; how, and why nothing is missed, is told in `walk.py`. For one
 operation the picture shows a window under the formula; through a network it shows the receptive field.
 """
 
