@@ -18,6 +18,9 @@ so the result has the same bits for any number of threads. `threads.py` has the 
   kernel uses nothing compiled from another file; the exceptions, `simd.py` and `vector_math.py`, say so.
 - `nogil=True`: other Python threads, such as one that prepares the next batch, run beside a kernel.
 - Nothing is compiled at import, and only the dtypes that are used.
+- LLVM vectorises a loop whose index counts from 0 over slices. Not one that runs from `first` on, because an index that
+  might be negative counts from the end, as in Python; nor one with a branch, such as a load that only some elements
+  need: load first, then choose. The gradient of ReLU became thirty times faster by these two.
 
 `NUMBA_DISABLE_JIT=1` in the environment turns the kernels into plain Python, to step through with a debugger.
 """

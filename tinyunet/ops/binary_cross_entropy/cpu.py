@@ -14,17 +14,19 @@ STRETCH = 4096
 @kernel
 def _forward(first, last, z, labels, weight, sums):
     for job in range(first, last):
-        loss = 0.0
-        for m in range(job * STRETCH, min((job + 1) * STRETCH, z.size)):
-            value = z[m]
-            loss += weight[m] * (max(value, 0) - value * (labels[m] == 1) + math.log1p(exp(-abs(value))))
+        part = slice(job * STRETCH, min((job + 1) * STRETCH, z.size))
+        values, label, s, loss = z[part], labels[part], weight[part], 0.0
+        for m in range(values.size):
+            value = values[m]
+            loss += s[m] * (max(value, 0) - value * (label[m] == 1) + math.log1p(exp(-abs(value))))
         sums[job] = loss
 
 
 @kernel
 def _backward(first, last, factor, z, labels, weight, gz):
     one = gz.dtype.type(1)
-    for m in range(first, last):
+    z, labels, weight, gz = z[first:last], labels[first:last], weight[first:last], gz[first:last]
+    for m in range(gz.size):
         small = exp(-abs(z[m]))
         probability = (one if z[m] >= 0 else small) / (one + small)
         gz[m] = factor * weight[m] * (probability - (labels[m] == 1))  # (2)

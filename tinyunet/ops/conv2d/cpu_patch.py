@@ -112,16 +112,20 @@ def _gather(x, n, k, KH, KW, p, row):
     t, end = 0, min(row.size, OH * OW - p)
     while t < end:  # one row of windows
         i, j = (p + t) // OW, (p + t) % OW
-        target = row[t : min(end, t + OW - j)]
-        if KW == 1:  # known to be contiguous, so it vectorises
-            source = x[n, c, i * KH + u, j:]
-            for q in range(target.size):
-                target[q] = source[q]
+        source, target = x[n, c, i * KH + u, j * KW + v :], row[t : min(end, t + OW - j)]
+        if KW == 1:  # the usual steps are known to the compiler, which then loads vectors
+            _copy_every(source, 1, target)
+        elif KW == 2:
+            _copy_every(source, 2, target)
         else:
-            every_KW = x[n, c, i * KH + u, j * KW + v :: KW]
-            for q in range(target.size):
-                target[q] = every_KW[q]
+            _copy_every(source, KW, target)
         t += target.size
+
+
+@serial
+def _copy_every(source, step, target):
+    for q in range(target.size):
+        target[q] = source[q * step]
 
 
 @serial
@@ -132,16 +136,20 @@ def _scatter(row, bias, y, n, k, KH, KW, p):
     t, end = 0, min(row.size, OH * OW - p)
     while t < end:
         i, j = (p + t) // OW, (p + t) % OW
-        source = row[t : min(end, t + OW - j)]
+        source, target = row[t : min(end, t + OW - j)], y[n, o, i * KH + u, j * KW + v :]
         if KW == 1:
-            target = y[n, o, i * KH + u, j:]
-            for q in range(source.size):
-                target[q] = source[q] + bias
+            _add_bias(source, bias, target, 1)
+        elif KW == 2:
+            _add_bias(source, bias, target, 2)
         else:
-            every_KW = y[n, o, i * KH + u, j * KW + v :: KW]
-            for q in range(source.size):
-                every_KW[q] = source[q] + bias
+            _add_bias(source, bias, target, KW)
         t += source.size
+
+
+@serial
+def _add_bias(source, bias, target, step):
+    for q in range(source.size):
+        target[q * step] = source[q] + bias
 
 
 @kernel

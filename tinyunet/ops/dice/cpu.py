@@ -16,17 +16,17 @@ STRETCH = 2048
 @kernel
 def _sums(first, last, p, labels, counted, squared, out):
     _, C, M = p.shape
+    zero = p.dtype.type(0)
     for plane in range(first, last):
         n, c = plane // C, plane % C
         row, label, counts = p[n, c], labels[n], counted[n]
         overlap, predicted, true = 0.0, 0.0, 0.0
         for m in range(M):
-            if counts[m]:
-                value = row[m]
-                predicted += value * value if squared else value
-                if label[m] == c:
-                    overlap += value
-                    true += 1.0
+            value, is_c = row[m], label[m] == c
+            value = value if counts[m] else zero  # a choice, where a product with 0 would let NaN through
+            predicted += value * value if squared else value
+            overlap += value if is_c else zero
+            true += 1.0 if is_c & counts[m] else 0.0
         out[0, n, c], out[1, n, c], out[2, n, c] = overlap, predicted, true
 
 

@@ -7,15 +7,15 @@ from ..jit import kernel
 
 @kernel
 def _forward(first, last, x, y):
-    zero = y.dtype.type(0)
-    for k in range(first, last):
+    zero, x, y = y.dtype.type(0), x[first:last], y[first:last]
+    for k in range(y.size):
         y[k] = zero if x[k] < zero else x[k]  # (1); the comparison is false for NaN, which passes through
 
 
 @kernel
 def _backward(first, last, gy, y, gx):
-    zero = y.dtype.type(0)
-    for k in range(first, last):
+    zero, gy, y, gx = y.dtype.type(0), gy[first:last], y[first:last], gx[first:last]
+    for k in range(gx.size):
         gx[k] = gy[k] if y[k] > zero else zero  # (2)
 
 

@@ -8,16 +8,16 @@ from ..vector_math import exp
 
 @kernel
 def _forward(first, last, x, y):
-    one = y.dtype.type(1)
-    for k in range(first, last):
+    one, x, y = y.dtype.type(1), x[first:last], y[first:last]
+    for k in range(y.size):
         small = exp(-abs(x[k]))
         y[k] = (one if x[k] >= 0 else small) / (one + small)  # (1)
 
 
 @kernel
 def _backward(first, last, gy, y, gx):
-    one = y.dtype.type(1)
-    for k in range(first, last):
+    one, gy, y, gx = y.dtype.type(1), gy[first:last], y[first:last], gx[first:last]
+    for k in range(gx.size):
         gx[k] = gy[k] * y[k] * (one - y[k])  # (2)
 
 

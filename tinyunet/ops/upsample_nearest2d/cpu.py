@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..jit import kernel
+from ..jit import kernel, serial
 
 
 @kernel
@@ -20,13 +20,20 @@ def _sum_blocks(first, last, gy, SH, SW, gx):
     _, H, W = gx.shape
     for plane in range(first, last):
         for p in range(H):
-            for q in range(W):
-                total = gy[plane, p * SH, q * SW]
-                for u in range(SH):
-                    for v in range(SW):
-                        if u + v > 0:
-                            total += gy[plane, p * SH + u, q * SW + v]
-                gx[plane, p, q] = total  # (2)
+            gx[plane, p] = 0
+            for u in range(SH):
+                for v in range(SW):
+                    row = gy[plane, p * SH + u, v:]
+                    if SW == 2:  # known to the compiler, which then loads vectors
+                        _add_every(row, 2, gx[plane, p])
+                    else:
+                        _add_every(row, SW, gx[plane, p])
+
+
+@serial
+def _add_every(row, SW, total):
+    for q in range(total.size):
+        total[q] += row[q * SW]  # (2)
 
 
 def forward(x, SH, SW):
