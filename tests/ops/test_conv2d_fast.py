@@ -35,22 +35,23 @@ def error(got, expected):
 
 
 @pytest.mark.parametrize(
-    ("K", "stride", "padding", "dtype", "module"),
+    ("O", "K", "stride", "padding", "dtype", "module"),
     [
-        ((3, 3), 1, 1, np.float32, cpu_fast),
-        ((3, 3), 1, 0, np.float32, cpu_fast),
-        ((3, 3), 1, 1, np.float64, None),
-        ((3, 3), 2, 1, np.float32, None),
-        ((3, 2), 1, 1, np.float32, None),
-        ((1, 1), 1, 0, np.float32, cpu_patch),
-        ((2, 2), 2, 0, np.float32, cpu_patch),
-        ((2, 3), (2, 3), 0, np.float32, cpu_patch),
-        ((2, 2), 2, 1, np.float32, None),
-        ((1, 1), 2, 0, np.float32, None),
+        (8, (3, 3), 1, 1, np.float32, cpu_fast),
+        (8, (3, 3), 1, 0, np.float32, cpu_fast),
+        (8, (3, 3), 1, 1, np.float64, None),
+        (8, (3, 3), 2, 1, np.float32, None),
+        (8, (3, 2), 1, 1, np.float32, None),
+        (8, (1, 1), 1, 0, np.float32, cpu_patch),
+        (7, (1, 1), 1, 0, np.float32, None),
+        (8, (2, 2), 2, 0, np.float32, cpu_patch),
+        (8, (2, 3), (2, 3), 0, np.float32, cpu_patch),
+        (8, (2, 2), 2, 1, np.float32, None),
+        (8, (1, 1), 2, 0, np.float32, None),
     ],
 )
-def test_rule_that_picks_the_kernels(K, stride, padding, dtype, module):
-    g = ConvGeometry.of((2, 3, 9, 9), (4, 3, *K), stride, padding)
+def test_rule_that_picks_the_kernels(O, K, stride, padding, dtype, module):
+    g = ConvGeometry.of((2, 3, 9, 9), (O, 3, *K), stride, padding)
     assert cpu.special_kernels(np.empty(0, dtype), g) is module
 
 
@@ -61,7 +62,7 @@ SIZES = {  # N, C, H, W, O, kernel, stride, padding
     "row longer than a tile": (1, 2, 6, 700, 3, (3, 3), 1, 1),
     "padding beyond the kernel": (2, 3, 5, 4, 2, (3, 3), 1, (4, 3)),
     "no padding": (2, 3, 9, 8, 5, (3, 3), 1, 0),
-    "pointwise": (3, 50, 9, 11, 2, (1, 1), 1, 0),
+    "pointwise": (3, 50, 9, 11, 9, (1, 1), 1, 0),
     "windows with a remainder": (2, 7, 11, 14, 70, (2, 3), (2, 3), 0),
 }
 

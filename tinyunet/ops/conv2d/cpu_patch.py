@@ -1,6 +1,6 @@
 """Convolution with windows that do not overlap (stride = kernel size, no padding) in float32: matrix products.
 
-Such are the 1 x 1 head of a UNet and, read backwards, its 2 x 2 up-convolutions. Each input pixel lies in at most one
+Such are 1 x 1 convolutions and, read backwards, the 2 x 2 up-convolutions of a UNet. Each input pixel lies in at most one
 window, so with k = (c, u, v) and one number p for the output pixel (i, j) no sum runs over neighbours:
 
     y[n,o,p]  = b[o] + sum_k w[o,k] x[n,k,p]                                                       (1)
