@@ -231,7 +231,7 @@ FAULTS = {  # name: (severity, kind, how many files are named, pattern of the pa
     "colon": ("warning", "file names", 2, "Windows", lambda r: both(r, 3, "a:b")),
     "accent": ("warning", "file names", 2, "accents", lambda r: both(r, 3, "scha\u0308del")),
     "space": ("note", "file names", 2, "spaces", lambda r: both(r, 3, "scan 3")),
-    "few": ("warning", "few images", 0, "--rotate", lambda r: [path.unlink() for path in pairs(r, range(10))]),
+    "few": ("warning", "few cases", 0, "--rotate", lambda r: [path.unlink() for path in pairs(r, range(10))]),
     "one": ("error", "too few", 0, "add more", lambda r: [path.unlink() for path in pairs(r, range(25))]),
     "stack among images": ("warning", "slices", 1, "single images",
         lambda r: [as_npy(path, lambda a: np.stack([a, a // 2 * 2])) for path in pairs(r)]),
@@ -375,6 +375,42 @@ def test_volumes(tmp_path):
     assert set(found) == {"spacing", "orientation"}
     assert "0.7 to 2.1 mm" in found["spacing"].what and "23 axial, 1 sagittal" in found["orientation"].what
     assert all(finding.files == ("images/p3.nii.gz",) for finding in found.values())
+
+
+def stacks(root: Path, patients: int, scans_each: int = 1) -> Path:
+    """Write arrays of 8 slices, one or several of each patient."""
+    rng = np.random.default_rng(0)
+    for k in range(patients * scans_each):
+        for kind, highest in (("images", 200), ("masks", 1)):
+            (root / kind).mkdir(parents=True, exist_ok=True)
+            array = rng.integers(0, highest, (8, 16, 16), np.uint8, endpoint=True)
+            np.save(root / kind / f"p{k // scans_each}_{k % scans_each}.npy", array)
+    return root
+
+
+def test_patients_are_counted_rather_than_slices(tmp_path):
+    def few(root, **options):
+        return [finding.what for finding in examine(root, **options).findings if finding.kind == "few cases"]
+
+    assert few(stacks(tmp_path / "six", 6)) == ["6 volumes (4 to train, 1 to validate and 1 to test) are few"]
+    assert few(stacks(tmp_path / "enough", 16)) == []
+    root = stacks(tmp_path / "several", 6, 4)
+    assert few(root) == []
+    assert few(root, patients="[^_]+") == ["6 patients (4 to train, 1 to validate and 1 to test) are few"]
+
+
+def test_names_that_are_no_utf_8(tmp_path, clean, capsys):
+    root = shutil.copytree(clean, tmp_path / "data")
+    both(root, 3, "$\udcff $")
+    assert main(["check", str(root), "--out", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out/contact_sheet.png").exists() and r"$\udcff $.png" in capsys.readouterr().out
+
+
+def test_where_nothing_can_be_read_nothing_else_is_said(tmp_path, clean):
+    root = shutil.copytree(clean, tmp_path / "data")
+    for path in root.glob("*/masks/*"):
+        path.write_bytes(b"no image")
+    assert {finding.kind for finding in examine(root).findings} == {"unusable files"}
 
 
 def test_without_simpleitk_volumes_are_one_finding(tmp_path, monkeypatch, clean):

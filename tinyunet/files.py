@@ -20,7 +20,7 @@ def write_whole(path: str | Path, content: bytes | str) -> None:
     path : path
         Its folder must exist.
     content : bytes or str
-        Text is written as UTF-8.
+        Text is written as UTF-8; what is none, as in some names of files, becomes a question mark.
 
     Raises
     ------
@@ -28,7 +28,7 @@ def write_whole(path: str | Path, content: bytes | str) -> None:
         If the folder cannot be written or the disk is full; a file that was at `path` is then still there, unharmed.
     """
     with writing_whole(path) as file:
-        file.write(content.encode() if isinstance(content, str) else content)
+        file.write(content.encode("utf-8", "replace") if isinstance(content, str) else content)
 
 
 @contextmanager
@@ -38,7 +38,10 @@ def writing_whole(path: str | Path) -> Iterator[BinaryIO]:
     Parameters and errors as in `write_whole`.
     """
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_DRAFT)
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_DRAFT)
+    except OSError as error:  # it would name the draft
+        raise OSError(error.errno, error.strerror, str(path)) from error
     try:
         with os.fdopen(handle, "wb") as file:
             yield file

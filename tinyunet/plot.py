@@ -44,6 +44,11 @@ def save_figure(figure, path: str | Path) -> None:
     write_whole(path, _png(figure))
 
 
+def plain(name: str) -> str:
+    """Return a name as matplotlib shows it: $ would begin a formula, and what is no UTF-8 cannot be drawn."""
+    return name.encode("utf-8", "replace").decode().replace("$", r"\$")
+
+
 def curves(history: Sequence[dict]):
     """Draw loss, validation Dice and learning rate against the epoch.
 
@@ -114,6 +119,13 @@ def paint(
     return picture
 
 
+def class_patches(class_names: Sequence[str]) -> list:
+    """Return what a legend shows for each class but the background."""
+    from matplotlib.patches import Patch
+
+    return [Patch(color=CLASS_COLOURS[k % len(CLASS_COLOURS)], label=name) for k, name in enumerate(class_names[1:])]
+
+
 def overlays(rows: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray]], class_names: Sequence[str]):
     """Draw image, truth, prediction and errors of several samples, one row each.
 
@@ -149,11 +161,12 @@ def overlays(rows: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray]], cla
         axes[0].set_ylabel(title, fontsize=9)
     for a, heading in zip(figure.axes[:4], ("image", "truth", "prediction", "errors"), strict=True):
         a.set_title(heading)
-    colours = [CLASS_COLOURS[k % len(CLASS_COLOURS)] for k in range(len(class_names) - 1)]
-    classes = [Patch(color=c, label=name) for c, name in zip(colours, class_names[1:], strict=True)]
     errors = [(RIGHT, "right"), (EXTRA, "predicted wrongly"), (MISSED, "missed")]
     errors = [Patch(color=c, label=label) for c, label in errors]
-    for handles, side, title in ((classes, "left", "truth, prediction"), (errors, "right", "errors")):
+    for handles, side, title in (
+        (class_patches(class_names), "left", "truth, prediction"),
+        (errors, "right", "errors"),
+    ):
         figure.legend(handles=handles, loc=f"outside lower {side}", ncols=4, title=title, frameon=False)
     return figure
 
@@ -223,8 +236,6 @@ def augmentations(loader: Loader, samples: int = 3, variants: int = 5):
     -------
     matplotlib.figure.Figure
     """
-    from matplotlib.patches import Patch
-
     dataset = loader.dataset
     rows = min(samples, len(dataset))
     figure = new_figure(2.2 * (variants + 1), 2.3 * rows + 0.5)
@@ -239,11 +250,9 @@ def augmentations(loader: Loader, samples: int = 3, variants: int = 5):
                 hatched = a.contourf(mask == IGNORE, levels=[0.5, 1], colors="none", hatches=["////"])
                 hatched.set(edgecolor="#999999", linewidth=0.5)
             a.set(xticks=[], yticks=[])
-        axes[0].set_ylabel(sample.name, fontsize=9)
+        axes[0].set_ylabel(plain(sample.name), fontsize=9)
     figure.axes[0].set_title("as it is")
     for epoch, a in enumerate(figure.axes[1 : variants + 1], start=1):
         a.set_title(f"epoch {epoch}")
-    colours = [CLASS_COLOURS[k % len(CLASS_COLOURS)] for k in range(len(dataset.class_names) - 1)]
-    handles = [Patch(color=c, label=name) for c, name in zip(colours, dataset.class_names[1:], strict=True)]
-    figure.legend(handles=handles, loc="outside lower left", ncols=6, frameon=False)
+    figure.legend(handles=class_patches(dataset.class_names), loc="outside lower left", ncols=6, frameon=False)
     return figure

@@ -4,7 +4,7 @@ import numpy as np
 
 from tinyunet.data import IGNORE, Loader, Normalize, Toy
 from tinyunet.data.augment import Augment
-from tinyunet.plot import CLASS_COLOURS, augmentations, outline, paint
+from tinyunet.plot import CLASS_COLOURS, augmentations, outline, paint, plain
 
 
 def test_outline_is_the_rim_of_each_object():
@@ -14,6 +14,10 @@ def test_outline_is_the_rim_of_each_object():
     assert (rim[2:4, 2:4] == 0).all() and (rim[2:4, 6] == 0).all()
     assert ((rim > 0).sum(), rim.max()) == (12 + 10, 2)
     assert (rim[rim > 0] == labels[rim > 0]).all()
+
+
+def test_names_that_matplotlib_cannot_draw():
+    assert plain("$x$ \udcff") == r"\$x\$ ?"
 
 
 def test_the_sheet_shows_what_training_sees():

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from tinyunet.data import ImageFolder
-from tinyunet.data.cases import Case, check_same_place, find_cases, pair
+from tinyunet.data.cases import Case, find_cases, pair
 from tinyunet.data.image_file import read_scan
 from tinyunet.data.patients import guess_rule, patients_by
+from tinyunet.data.places import check_same_place
 from tinyunet.data.sample import IGNORE, DataError, Geometry, Scan
 from tinyunet.data.source import open_sources
 

@@ -12,7 +12,7 @@ itk = pytest.importorskip("SimpleITK")
 
 from tinyunet import use_kernels  # noqa: E402
 from tinyunet.cli import main  # noqa: E402
-from tinyunet.data import ImageFolder  # noqa: E402
+from tinyunet.data import ImageFolder, dicom_entries  # noqa: E402
 from tinyunet.data.dicom import identifying_tags, is_series  # noqa: E402
 from tinyunet.data.image_file import read_labels, read_scan  # noqa: E402
 from tinyunet.data.sample import DataError  # noqa: E402
@@ -314,6 +314,13 @@ def test_frames_of_an_enhanced_file_are_ordered_by_their_place(tmp_path, order, 
     assert np.array_equal(pixels[0], array.astype(int) * 2 - 1000)
     assert np.allclose(geometry.spacing, scans.SPACING) and np.allclose(geometry.origin, scans.ORIGIN)
     assert np.allclose(geometry.direction, np.eye(3).ravel())
+
+
+def test_the_entries_of_a_file_are_walked_over_once(tmp_path, monkeypatch):
+    walks, read = [], dicom_entries.read
+    monkeypatch.setattr(dicom_entries, "read", lambda path, size: walks.append(path) or read(path, size))
+    path = scans.write_enhanced(tmp_path / "x.dcm", enhanced(), frames())
+    assert read_scan(path).pixels.shape == (1, 5, 12, 16) and walks == [path]
 
 
 UPRIGHT, TURNED = (1, 0, 0, 0, 1, 0), (0, 1, 0, 1, 0, 0)

@@ -205,6 +205,9 @@ def test_alerts(tmp_path):
     (alert,) = write_evaluation(tmp_path, net, data, half, title="x", scored="validation")
     assert "class '<b>2</b>' is in the masks but never predicted" in alert
     assert not (tmp_path / "test_uses.json").exists()
+    history = [HISTORY[0] | {"alarm": ""}, HISTORY[1] | {"alarm": "all is background"}]
+    alerts = write_evaluation(tmp_path, net, data, half, title="x", scored="validation", history=history)
+    assert alerts == [alert, "in training, after epoch 2: all is background"]
 
 
 def test_volumes_show_their_worst_slice(tmp_path):

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
-
 import numpy as np
 import pytest
 
 from tinyunet import use_kernels
 from tinyunet.metrics import Scores
-from tinyunet.training.alarms import IN_A_ROW, Alarms, best_constant
+from tinyunet.training.alarms import IN_A_ROW, alarm_after, best_constant, is_one_class
 
 from .test_trainer import Discs, make
 
@@ -35,50 +32,55 @@ RUNS = {
 }
 
 
+def alarms(validations: list[Scores]) -> list[str]:
+    """Return what the trainer would say after each validation."""
+    history, in_a_row, said = [], 0, []
+    for k, scores in enumerate(validations, 1):
+        history.append({"dice_pooled": scores.average(scores.pooled("dice"))})
+        in_a_row = in_a_row + 1 if is_one_class(scores) else 0
+        said.append(alarm_after(scores, history, in_a_row, last=k == len(validations)))
+    return said
+
+
 @pytest.mark.parametrize("name", RUNS)
 def test_one_class_is_reported_once(name):
     predictions, when = RUNS[name]
-    alarms = Alarms()
-    said = []
-    for prediction in predictions:
-        said.append(alarms.after(scored(prediction)))
-        alarms = Alarms(**json.loads(json.dumps(asdict(alarms))))  # as through a checkpoint
+    said = alarms([scored(prediction) for prediction in predictions])
     assert [k for k, text in enumerate(said, 1) if text] == ([when] if when else [])
     if when:
         share = "98.00%" if name == "another class" else "10.00%"
         assert f"{share} are something else" in said[when - 1] and "--class-weights balanced" in said[when - 1]
-    assert (alarms.at_the_end() == "") or name == "little is not nothing"
 
 
 def test_images_with_a_single_class_are_no_alarm():
-    alarms = Alarms()
-    assert not any(alarms.after(scored(NOTHING, NOTHING)) for _ in range(5))
+    assert not any(alarms([scored(NOTHING, NOTHING)] * 5))
 
 
 @pytest.mark.parametrize(
-    "target, name, dice",
+    "pixels, first, best, dice",
     [
-        (TRUE, "cell", (2 * 0.08 / 1.08) / 2),  # the mean of two classes, of which one gets 0
-        (NOTHING, "background", 0.0),
-        (NOTHING + 2, "core", 1.0),
+        ([90, 8, 2], 1, 1, (2 * 0.08 / 1.08) / 2),  # the mean of two classes, of which one gets 0
+        ([90, 8, 2], 0, 0, (2 * 0.9 / 1.9) / 3),
+        ([100, 0, 0], 1, 0, 0.0),
+        ([0, 0, 100], 1, 2, 1.0),
+        ([0, 0, 0], 1, 0, 0.0),
     ],
 )
-def test_the_best_constant(target, name, dice):
-    assert best_constant(scored(NOTHING, target)) == (name, pytest.approx(dice))
+def test_the_best_constant(pixels, first, best, dice):
+    assert best_constant(np.array(pixels), first) == (best, pytest.approx(dice))
+    if first and sum(pixels):
+        target = np.repeat(np.arange(3), pixels)[None]
+        scores = scored(np.full_like(target, best), target)
+        assert np.nan_to_num(scores.average(scores.pooled("dice"))) == pytest.approx(dice)
 
 
 def test_a_run_that_never_beats_a_constant_is_told_so():
-    alarms = Alarms()
-    alarms.after(scored(ALMOST))
-    assert alarms.at_the_end() == ""  # one pixel of eight is a Dice of 2 / 9 / 2
+    assert not any(alarms([scored(ALMOST)]))  # one pixel of eight is a Dice of 2 / 9 / 2
     worse = TRUE.copy()
     worse[0, 90:] = [2] * 8 + [1] * 2
-    alarms = Alarms()
-    alarms.after(scored(worse))
-    text = alarms.at_the_end()
+    (text,) = alarms([scored(worse)])
     assert "calling every pixel 'cell'" in text and "0.0741" in text
-    alarms.after(scored(GOOD))
-    assert alarms.at_the_end() == ""
+    assert not any(alarms([scored(worse), scored(GOOD)]))
 
 
 @pytest.mark.parametrize("stopped_after", [None, 2])
@@ -97,15 +99,16 @@ def test_a_run_says_it_among_its_lines(capsys, stopped_after):
             trainer.restore(*state)
         trainer.fit(5)
     lines = capsys.readouterr().out.splitlines()
-    alarms = [line for line in lines if line.startswith("alarm")]
-    assert len(alarms) == 1 and f"in {IN_A_ROW} validations in a row" in alarms[0]
-    assert lines.index(alarms[0]) == lines.index(next(line for line in lines if line.startswith("epoch 3/5"))) + 1
+    said = [line for line in lines if line.startswith("alarm")]
+    assert len(said) == 1 and f"in {IN_A_ROW} validations in a row" in said[0]
+    assert said[0] == f"alarm: {trainer.history[2]['alarm']}" and not trainer.history[4]["alarm"]
+    assert lines.index(said[0]) == lines.index(next(line for line in lines if line.startswith("epoch 3/5"))) + 1
 
 
-def test_old_checkpoints_have_no_alarms():
+def test_checkpoints_from_before_alarms_were_in_the_history():
     with use_kernels("reference"):
         arrays, progress = make().state()
-        progress.pop("alarms")
+        progress.pop("one_class")
         trainer = make()
-        trainer.restore(arrays, progress)
-    assert trainer.alarms == Alarms()
+        trainer.restore(arrays, progress | {"alarms": {"in_a_row": 2}})
+    assert trainer.one_class == 0

@@ -78,6 +78,11 @@ def test_runs(tmp_path, name):
     assert "encoder1.0" in page and by_kind["baseline"].what in page and ("head2" in page) == (name == "deep")
 
 
+def test_too_few_steps_are_refused():
+    with pytest.raises(ValueError, match="steps must be at least 50, got 3"):
+        examine_training(steps=3)
+
+
 def layer(**what) -> Trial:
     healthy = {"name": "up2", "gradient": 0.1, "update": 1e-3, "dead": 0.0}
     return Trial(0.1, [1.0], (Layer(**healthy), Layer(**healthy | {"name": "encoder1.0"} | what)), True, "")

@@ -19,6 +19,7 @@ from tinyunet.data import ImageFolder
 from tinyunet.data.image_file import read_image
 from tinyunet.data.sample import DataError
 from tinyunet.inference import Segmenter
+from tinyunet.report.html import escape
 from tinyunet.training import Settings, Trainer, resume, train
 
 from .tiny import FAST, folder
@@ -100,6 +101,7 @@ def test_best_and_last_hold_the_weights_of_their_epochs(tmp_path, data, monkeypa
 
     class Fixed:
         class_names, counts = ("background", "foreground"), np.array([[[9, 1], [1, 9]]])
+        first = 1
 
         def mean(self, metric):
             return next(dice)
@@ -236,8 +238,8 @@ BAD_DATA = {
     "one value": (one_value, {}, "every mask holds the single value 7"),
     "grey and RGB": (grey_and_rgb, {}, "1 grey images .* mixed with 5 RGB"),
     "sizes differ": (two_sizes, {}, r"differ in size, for example 64x32 and 40x70.*--size 32"),
-    "one image": (lambda root: folder(root, count=1), {}, "cannot divide 1 samples"),
-    "nothing to validate": (lambda root: folder(root, count=2), {}, "cannot divide 1 samples"),
+    "one image": (lambda root: folder(root, count=1), {}, "too few images to hold some out"),
+    "nothing to validate": (lambda root: folder(root, count=2), {}, "too few images to hold some out"),
     "validation of all": (folder, {"validation": 1.0}, "validation share must be at least 0 and below 1, got 1.0"),
 }
 
@@ -278,6 +280,7 @@ BAD_SETTINGS = [
     ({"window": (0.0, 1.0)}, ValueError, "window and normalize='window' belong together"),
     ({"normalize": "window"}, ValueError, "window and normalize='window' belong together"),
     ({"normalize": "window", "window": (5.0, 1.0)}, ValueError, "needs numbers low < high"),
+    ({"swap": "1:2"}, ValueError, "swap '1:2' names a class beyond the last one, 1"),
     ({"epoch": 3}, TypeError, "epoch"),
 ]
 
@@ -295,6 +298,28 @@ def test_settings_are_what_a_run_remembers(tmp_path, data):
     _, description = read_checkpoint(tmp_path / "out" / "last.safetensors")
     assert description["settings"]["window"] == [0.0, 300.0] and description["settings"]["base_channels"] == 2
     assert description["settings"].keys() == Settings.__dataclass_fields__.keys()
+
+
+def test_a_run_that_learns_nothing_says_so_in_its_report(tmp_path, data, capsys):
+    out = tmp_path / "out"
+    result = train(data, out, **FAST | {"lr": 1e-12, "optimizer": "sgd", "show_progress": True})
+    alarm = result.history[-1]["alarm"]
+    assert alarm and not result.history[0]["alarm"]
+    assert [row["alarm"] for row in csv.DictReader((out / "history.csv").open())] == ["", alarm]
+    said = f"in training, after epoch 2: {alarm}"
+    assert escape(said) in (out / "report.html").read_text("utf-8") and said in capsys.readouterr().out
+    (out / "report.html").unlink()
+    resume(out, show_progress=False)
+    assert escape(said) in (out / "report.html").read_text("utf-8")
+
+
+def test_names_that_are_no_utf_8(tmp_path):
+    data = folder(tmp_path / "data")
+    for k in range(6):
+        for path in data.glob(f"*/s{k}.png"):
+            path.rename(path.with_name(f"{k}\udcff.png"))
+    train(data, tmp_path / "out", **FAST | {"epochs": 1})
+    assert written(tmp_path / "out") == FILES | TESTED
 
 
 # ------------------------------------------------------------------------------------------- stop and resume

@@ -80,7 +80,7 @@ def test_history_has_a_row_per_epoch():
     assert trainer.fit(3) is trainer.history
     assert seen == [(1, 0, 1), (2, 0, 2), (3, 0, 3)] and trainer.optimizer.steps == 9
     for k, row in enumerate(trainer.history):
-        assert list(row) == ["epoch", "loss", "lr", "dice_mean", "dice_pooled", "seconds"]
+        assert list(row) == ["epoch", "loss", "lr", "dice_mean", "dice_pooled", "seconds", "alarm"]
         assert row["epoch"] == k + 1 and row["seconds"] > 0 and 0 <= row["dice_mean"] <= 1
         assert row["lr"] == 0.02 * Cosine(9)(3 * k + 2)
     assert list(make(validated=False).fit(1)[0]) == ["epoch", "loss", "lr", "seconds"]
@@ -294,6 +294,7 @@ def scored(trainer: Trainer, dice) -> Trainer:
 
     class Fixed:
         class_names, counts = Discs.class_names, np.array([[[9, 1], [1, 9]]])
+        first = 1
 
         def mean(self, metric):
             return dice[trainer.epoch]

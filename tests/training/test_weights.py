@@ -10,10 +10,12 @@ import pytest
 
 from tinyunet import functional as F
 from tinyunet import use_kernels
-from tinyunet.data import Augment, Loader, Normalize
+from tinyunet.data import Augment, ImageFolder, Loader, Normalize, Subset
+from tinyunet.data.borders import Bordered, border_map, objects_of, take_apart
 from tinyunet.data.sample import DataError, Sample
+from tinyunet.data.source import class_pixels
 from tinyunet.training import Settings, Trainer, resume, train
-from tinyunet.training.weights import Bordered, border_map, objects_of, take_apart, weighted, weights_of_classes
+from tinyunet.training.weights import weighted, weights_of_classes
 
 from .test_run import assert_same_run
 from .tiny import FAST, folder, save
@@ -47,6 +49,15 @@ def test_balanced_classes_weigh_alike_in_sum():
     weights = weights_of_classes("balanced", Few())
     np.testing.assert_allclose(weights, [24 / (3 * 20), 24 / (3 * 4), 0])
     np.testing.assert_allclose(weights[:2] * (20, 4), 8)
+
+
+def test_masks_of_a_folder_were_counted_when_it_was_opened(tmp_path, monkeypatch):
+    data = ImageFolder(folder(tmp_path, count=4))
+    part = Subset(Subset(data, [3, 1, 0]), [0, 2])
+    expected = sum(np.bincount(part[k].mask.ravel(), minlength=2) for k in range(2))
+    monkeypatch.setattr(ImageFolder, "__getitem__", None)
+    assert np.array_equal(class_pixels(part), expected)
+    np.testing.assert_allclose(weights_of_classes("balanced", part) * expected, expected.sum() / 2)
 
 
 def test_weights_as_numbers():

@@ -9,15 +9,14 @@ from typing import NamedTuple
 
 from ..data import volume
 from ..data.array_file import ARRAYS
-from ..data.cases import Case, describe_places, some
+from ..data.cases import Case, some
 from ..data.image_file import PICTURES, suffix_of
+from ..data.places import describe_places
 from ..data.sample import DataError
 from ..training import Settings
 from . import copies, fitness, images, masks, names
-from .finding import SEVERITIES, Finding, plural
+from .finding import SEVERITIES, Finding, count, listing, plural
 from .survey import Look, Reader, survey
-
-_NAMED = 4  # files of a finding that the page names
 
 
 class Examination(NamedTuple):
@@ -44,7 +43,7 @@ class Examination(NamedTuple):
 
     def count(self, severity: str) -> int:
         """Return how many findings are that severe."""
-        return sum(finding.severity == severity for finding in self.findings)
+        return count(self.findings, severity)
 
     def overview(self) -> str:
         """Return a few lines about what there is."""
@@ -74,14 +73,7 @@ class Examination(NamedTuple):
 
     def page(self) -> str:
         """Return overview and findings as text for people."""
-        lines = [self.overview(), ""]
-        for finding in self.findings:
-            lines.append(f"{finding.severity:8} {finding.what}")
-            if finding.files:
-                lines.append(f"         {some(finding.files, _NAMED)}")
-            if finding.remedy:
-                lines.append(f"         -> {finding.remedy}")
-        return "\n".join([*lines, "", ", ".join(plural(self.count(s), s) for s in SEVERITIES)])
+        return "\n".join([self.overview(), "", *listing(self.findings)])
 
     def to_dict(self) -> dict:
         """Return what `json.dumps` can write: counts by severity, and the findings with all their files."""
@@ -144,8 +136,8 @@ def examine(
     findings += images.check_privacy(root, [case for _, case in readable])
     findings += masks.check_masks(root, looks, ignore)
     findings += copies.check_copies(root, looks) + copies.check_patients(root, looks, patients)
-    if cases:
-        findings += fitness.check_count(tuple(parts), looks) + fitness.check_memory(looks, size)
+    if looks:
+        findings += fitness.check_count(tuple(parts), looks, patients) + fitness.check_memory(looks, size)
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     return Examination(root, tuple(findings), tuple(cases), tuple(looks), reader)
 

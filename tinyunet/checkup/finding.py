@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from ..data.cases import some
+
 SEVERITIES = ("error", "warning", "note")
+_NAMED = 4  # files of a finding that are named
 
 
 class Finding(NamedTuple):
@@ -32,6 +35,23 @@ class Finding(NamedTuple):
     what: str
     files: tuple[str, ...] = ()
     remedy: str = ""
+
+
+def count(findings: Iterable[Finding], severity: str) -> int:
+    """Return how many findings are that severe."""
+    return sum(finding.severity == severity for finding in findings)
+
+
+def listing(findings: Sequence[Finding]) -> list[str]:
+    """Return findings as lines for people, and how many there are."""
+    lines = []
+    for finding in findings:
+        lines.append(f"{finding.severity:8} {finding.what}")
+        if finding.files:
+            lines.append(f"         {some(finding.files, _NAMED)}")
+        if finding.remedy:
+            lines.append(f"         -> {finding.remedy}")
+    return [*lines, "", ", ".join(plural(count(findings, severity), severity) for severity in SEVERITIES)]
 
 
 def plural(count: int, thing: str) -> str:

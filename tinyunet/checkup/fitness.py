@@ -5,36 +5,41 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from ..data.patients import patients_by
 from ..nn.summary import readable_bytes
 from ..training import Settings
 from .finding import Finding, plural
 from .survey import Look
 
-_FEW_TO_TRAIN, _FEW_TO_JUDGE = 20, 10
+_FEW_IMAGES, _FEW_TO_TRAIN, _FEW_TO_JUDGE = 20, 10, 10  # the last two of patients, volumes or images
 _BYTES_PER_PIXEL = 1000  # of each image in a batch, for the default network: `tinyunet bench --memory`
 
 
-def check_count(parts: Sequence[str], looks: Sequence[Look]) -> list[Finding]:
-    """Check how many images (of volumes: patients) there are to train, validate and test on."""
+def check_count(parts: Sequence[str], looks: Sequence[Look], rule: str = "") -> list[Finding]:
+    """Check how many patients (as a rule tells them; else volumes, or images) there are to train, validate and test on.
+
+    Slices of one patient are alike, so hundreds of them are one case.
+    """
     findings = []
-    defaults = Settings()
-    test = sum(look.part == "test" for look in looks)
-    whole = len(looks) - test
+    names = [look.case.name for look in looks]
+    found = set(zip(patients_by(rule, names) if rule else names, [look.part == "test" for look in looks], strict=True))
+    test = sum(tested for _, tested in found)
+    whole = known = len(found) - test
     if "" in parts:  # train holds a fifth out
         test = max(1, round(0.2 * whole))
         whole -= test
-    validation = max(1, round(defaults.validation * whole))
-    thing = "volume" if any(look.shape[1] > 1 for look in looks) else "image"
+    validation = max(1, round(Settings().validation * whole))
+    thing = "patient" if rule else "volume" if any(look.shape[1] > 1 for look in looks) else "image"
     if whole < 2 or (test == 0 and "test" in parts):
-        what = f"{plural(len(looks), thing)} cannot be divided into some to train, to validate and to test on"
+        what = f"{plural(len(found), thing)} cannot be divided into some to train, to validate and to test on"
         remedy = "add more; or put them into train/ and use --validation 0, which leaves no honest score"
         return [Finding("error", "too few", what, (), remedy)]
     counts = f"{whole - validation} to train, {validation} to validate and {test} to test"
-    slices = sum(look.shape[1] for look in looks) * (whole - validation) // len(looks)
-    if slices < _FEW_TO_TRAIN:
-        what = f"{plural(len(looks), thing)} ({counts}) are few"
+    images = sum(look.shape[1] for look in looks if look.part != "test") * (whole - validation) // known
+    if images < _FEW_IMAGES or whole - validation < _FEW_TO_TRAIN:
+        what = f"{plural(len(found), thing)} ({counts}) are few"
         remedy = "vary them more: --rotate 15 --zoom 1.2; or start from a trained network: --start-from FILE"
-        findings.append(Finding("warning", "few images", what, (), remedy))
+        findings.append(Finding("warning", "few cases", what, (), remedy))
     if validation < _FEW_TO_JUDGE or test < _FEW_TO_JUDGE:
         what = f"few judge the network ({counts}): the best epoch, and the score, are partly luck"
         remedy = (

@@ -10,6 +10,7 @@ import numpy as np
 from ..data.cases import Case
 from ..data.dicom import identifying_tags
 from ..data.image_file import suffix_of
+from ..data.places import plane_of
 from ..data.sample import DataError
 from .finding import Finding, names_of, plural
 from .survey import Look
@@ -48,18 +49,16 @@ def check_images(root: Path, looks: Sequence[Look]) -> list[Finding]:
 
 
 def _check_scales(root: Path, looks: Sequence[Look]) -> list[Finding]:
-    findings = []
+    findings, remedy = [], "export alike; until then normalise each image: --normalize zscore (or minmax, the default)"
     groups = _grouped(looks, lambda look: look.dtype)
     if len(groups) > 1:
         few = min(groups.values(), key=len)
         what = "images of several types: " + ", ".join(f"{len(g)} {dtype}" for dtype, g in groups.items())
-        remedy = "export alike; until then normalise each image: --normalize zscore (or minmax, the default)"
         findings.append(Finding("warning", "mixed types", what, _files(root, few), remedy))
     unit = [look for look in looks if look.low >= 0 and look.high <= 1]
     if unit and len(unit) < len(looks):
         few = unit if 2 * len(unit) <= len(looks) else [look for look in looks if look not in unit]
         what = f"{len(unit)} images lie in [0, 1], {len(looks) - len(unit)} do not"
-        remedy = "export alike; until then normalise each image: --normalize zscore (or minmax, the default)"
         findings.append(Finding("warning", "mixed scales", what, _files(root, few), remedy))
     if looks and np.median([look.low for look in looks]) <= _HOUNSFIELD:
         what = "the intensities look like Hounsfield units (CT)"
@@ -119,7 +118,8 @@ def _check_sizes(root: Path, looks: Sequence[Look], size: int, depth: int) -> li
     elif any(length % step for length in next(iter(sizes))):
         shape = "x".join(map(str, next(iter(sizes))))
         what = f"{shape} cannot be halved {depth} times, so images are padded and cropped back"
-        findings.append(Finding("note", "size", what, (), f"nothing; or --size {fitting}, which is padded nowhere"))
+        remedy = "nothing" + f"; or --size {fitting}, which is padded nowhere" * (side >= step)
+        findings.append(Finding("note", "size", what, (), remedy))
     return findings
 
 
@@ -144,10 +144,9 @@ def check_volumes(root: Path, looks: Sequence[Look]) -> list[Finding]:
             remedy = "resample to one spacing (images linearly, masks with nearest neighbour), or train with --zoom 1.5"
             findings.append(Finding("warning", "spacing", what, files, remedy))
     volumes = [look for look in known if len(look.geometry.spacing) == 3]
-    planes = _grouped(volumes, lambda look: int(np.abs(np.reshape(look.geometry.direction, (3, 3))[:, 2]).argmax()))
+    planes = _grouped(volumes, lambda look: plane_of(look.geometry))
     if len(planes) > 1:
-        names = ("sagittal", "coronal", "axial")
-        what = "slices of several directions: " + ", ".join(f"{len(g)} {names[axis]}" for axis, g in planes.items())
+        what = "slices of several directions: " + ", ".join(f"{len(group)} {plane}" for plane, group in planes.items())
         remedy = "reorient the volumes; a network learns better from slices of one direction"
         findings.append(Finding("warning", "orientation", what, _files(root, min(planes.values(), key=len)), remedy))
     depths = [look.shape[1] for look in looks]

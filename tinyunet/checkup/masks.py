@@ -16,7 +16,8 @@ from .survey import Look
 _THIN = 0.1  # share of inner pixels below which a value lies along edges only
 _LITTLE = 0.1  # share of the foreground below which such a value is doubted
 _TINY, _SELDOM = 1e-5, 0.02  # share of all pixels, and of the masks, below which any value is doubted
-_RARE_CLASS = 0.01  # share of all pixels below which a class needs care
+RARE = 0.01
+"""Share of all pixels below which a class needs care."""
 
 
 class Totals:
@@ -253,7 +254,7 @@ def _check_balance(looks: Sequence[Look], strays: Sequence[int]) -> list[Finding
     if len(values) < 2:
         return []
     findings = []
-    rare = [value for value in values[1:] if totals.share(value) < _RARE_CLASS and value not in strays]
+    rare = [value for value in values[1:] if totals.share(value) < RARE and value not in strays]
     if rare:
         shares = ", ".join(f"{value}: {100 * totals.share(value):.2g}%" for value in rare)
         what = f"rare classes (mask value: share of pixels): {shares}"

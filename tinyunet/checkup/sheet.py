@@ -8,7 +8,7 @@ import numpy as np
 
 from ..data.cases import Case
 from ..data.sample import DataError
-from ..plot import new_figure, paint
+from ..plot import new_figure, paint, plain
 from .examination import Examination
 from .finding import SEVERITIES, names_of
 from .masks import Totals
@@ -65,8 +65,8 @@ def _title(part: str, case: Case, found: list[tuple[str, str]]) -> tuple[str, st
     """Name and the two severest kinds of findings, and the colour of the severest."""
     severity = next((s for s in SEVERITIES if any(s == its for its, _ in found)), "note")
     kinds = list(dict.fromkeys(kind for _, kind in found))  # they come with the severest first
-    name = f"{part}/{case.name}" if part else case.name
-    return "\n".join([_short(name), *kinds[:2]]), _COLOURS[severity]
+    name = _short(f"{part}/{case.name}" if part else case.name)
+    return "\n".join([plain(name), *kinds[:2]]), _COLOURS[severity]
 
 
 def _draw(axes, examination: Examination, case: Case, values: list[int]) -> None:

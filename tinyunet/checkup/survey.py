@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..data.cases import Case, check_same_place
-from ..data.image_file import PICTURES, is_turned, opened, read_labels, suffix_of
+from ..data.cases import Case, Pixels
+from ..data.image_file import PICTURES, is_turned, opened, suffix_of
 from ..data.sample import DataError, Geometry, SampleCache
 from ..report.uses import fingerprint
 from .finding import Finding, names_of
@@ -96,14 +96,6 @@ class Look(NamedTuple):
         return self.case.images[0]
 
 
-class Pixels(NamedTuple):
-    """A case in memory."""
-
-    image: np.ndarray  # (C, D, H, W)
-    raw: np.ndarray  # (D, H, W) values of the mask
-    geometry: Geometry | None
-
-
 class Reader:
     """Reads cases; what it has read stays in memory as far as 256 MiB go, for the contact sheet."""
 
@@ -113,13 +105,7 @@ class Reader:
 
     def read(self, case: Case) -> Pixels:
         """Return image and mask; a DataError says why they cannot be used."""
-        return self._cache.get(case, self._read)
-
-    def _read(self, case: Case) -> Pixels:
-        scan = case.read(series=self._series)
-        labels = read_labels(case.mask)
-        check_same_place(case.mask, labels, case.images[0], scan)
-        return Pixels(scan.pixels, labels.pixels[0], scan.geometry)
+        return self._cache.get(case, lambda case: case.read_pair(series=self._series))
 
 
 def survey(

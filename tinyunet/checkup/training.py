@@ -17,7 +17,7 @@ from ..backend import choose_device, keep_freed_memory
 from ..data.cases import some
 from ..data.instances import Instances
 from ..data.sample import Dataset
-from ..metrics import Scores
+from ..data.source import class_pixels
 from ..training import Settings
 from ..training.alarms import best_constant
 from ..training.build import build, choose
@@ -25,14 +25,15 @@ from ..training.compilation import compile_kernels
 from ..training.fine_tune import transfer
 from ..training.forecast import describe_memory
 from ..training.run import open_sources_of
-from .finding import SEVERITIES, Finding, plural
+from .finding import SEVERITIES, Finding, count, listing, plural
+from .masks import RARE
 from .trial import Trial, choose_batch, learn_by_heart
 
-STEPS = 100
-"""Steps in which a few images must be learnt; with the default settings toy images take 40 to 70."""
+STEPS, LEAST_STEPS = 100, 50
+"""Steps in which a few images must be learnt; with the default settings toy images take 40 to 70. With fewer than the
+second number, a network that can learn looks like one that cannot."""
 
 _NAMED = 4  # layers of a finding that the page names
-_RARE = 0.01  # share of all pixels below which a class needs care, as in `masks`
 _DEAD = 0.5  # share of channels that are never active
 _FADED, _HUGE = 1e-6, 1e3  # length of a gradient per length of the weights
 _STILL, _WILD = 3e-5, 0.3  # length of a step per length of the weights; about 1e-3 is usual
@@ -58,7 +59,7 @@ class TrainingExamination(NamedTuple):
 
     def count(self, severity: str) -> int:
         """Return how many findings are that severe."""
-        return sum(finding.severity == severity for finding in self.findings)
+        return count(self.findings, severity)
 
     def page(self) -> str:
         """Return layers and findings as text for people."""
@@ -67,10 +68,7 @@ class TrainingExamination(NamedTuple):
             dead = "" if np.isnan(layer.dead) else f"{layer.dead:.0%}"
             lines.append(f"{layer.name:15}  {layer.gradient:<9.2g}  {layer.update:<9.2g}  {dead}")
         lines += ["(gradient at the start, and step of the optimizer, per length of the weights)", ""]
-        for finding in self.findings:
-            lines.append(f"{finding.severity:8} {finding.what}")
-            lines += [f"         -> {finding.remedy}"] * bool(finding.remedy)
-        return "\n".join([*lines, "", ", ".join(plural(self.count(s), s) for s in SEVERITIES)])
+        return "\n".join([*lines, *listing(self.findings)])
 
 
 def examine_training(
@@ -85,7 +83,7 @@ def examine_training(
     ----------
     data : str or path
     steps : int
-        At most so many for each learning rate.
+        At most so many for each learning rate; at least `LEAST_STEPS`.
     show_progress : bool
     **settings
         Both as `tinyunet.train` will be told.
@@ -99,6 +97,10 @@ def examine_training(
     DataError, ValueError, TypeError, CheckpointError, DeviceError
         As `tinyunet.train`.
     """
+    if steps < LEAST_STEPS:
+        raise ValueError(
+            f"steps must be at least {LEAST_STEPS}, got {steps}: fewer do not tell whether a network learns"
+        )
     chosen, start = choose(data, "", settings)
     sources = open_sources_of(chosen)
     device, _ = choose_device(chosen.device)
@@ -127,21 +129,17 @@ def examine_training(
 
 def check_shares(chosen: Settings, dataset: Dataset) -> list[Finding]:
     """Tell what a network that learnt nothing would score, and what helps rare classes."""
-    scores = Scores(dataset.class_names)
-    for k in range(len(dataset)):
-        mask = dataset[k].mask
-        scores.add(np.zeros_like(mask), mask)
-    pixels = scores.counts.sum((0, 2))
+    names, pixels = dataset.class_names, class_pixels(dataset)
     shares = pixels / max(pixels.sum(), 1)
-    common, (best, dice) = dataset.class_names[int(shares.argmax())], best_constant(scores)
+    best, dice = best_constant(pixels)
     what = (
-        f"a network that calls every pixel {common!r} is right in {shares.max():.1%} of them; the best pooled Dice for "
-        f"one class everywhere is {dice:.4f} ({best!r})"
+        f"a network that calls every pixel {names[shares.argmax()]!r} is right in {shares.max():.1%} of them; the best "
+        f"pooled Dice for one class everywhere is {dice:.4f} ({names[best]!r})"
     )
     findings = [Finding("note", "baseline", what, (), "judge by the Dice; training gives an alarm if it stays below")]
-    rare = [k for k, share in enumerate(shares) if 0 < share < _RARE]
+    rare = [k for k, share in enumerate(shares) if 0 < share < RARE]
     if rare:
-        what = "rare classes: " + ", ".join(f"{dataset.class_names[k]} {shares[k]:.2g} of the pixels" for k in rare)
+        what = "rare classes: " + ", ".join(f"{names[k]} {shares[k]:.2g} of the pixels" for k in rare)
         remedies = []
         if chosen.class_weights == "none" and chosen.loss != "dice":
             remedies.append("--class-weights balanced")

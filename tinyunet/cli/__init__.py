@@ -8,7 +8,9 @@ Exit codes: 0 done, 1 it could not be done (one line says why and what to change
 from __future__ import annotations
 
 import argparse
+import io
 import sys
+from pathlib import Path
 
 from .. import __version__
 from ..backend import DeviceError, keep_freed_memory
@@ -24,6 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.print_help()
         return 2
     keep_freed_memory()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be no UTF-8
     try:
         return options.run(options)
     except KeyboardInterrupt as stop:
@@ -33,8 +37,17 @@ def main(arguments: list[str] | None = None) -> int:
         # What the library raises about data, settings, files and training; anything else is a bug and shows its trace.
         if options.traceback:
             raise
-        print(f"tinyunet: error: {error}", file=sys.stderr)
+        print(f"tinyunet: error: {_explain(error)}", file=sys.stderr)
         return 1
+
+
+def _explain(error: Exception) -> str:
+    """Return what to say about an error; the system's own words do not tell that it is the folder that is missing."""
+    if isinstance(error, FileNotFoundError) and error.filename:
+        folder = Path(error.filename).parent
+        if not folder.exists():
+            return f"{error.filename}: there is no folder {folder}; make it first, or give another name"
+    return str(error)
 
 
 def build_parser() -> argparse.ArgumentParser:

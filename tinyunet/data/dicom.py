@@ -8,13 +8,19 @@ since they follow the scanner's or the archive's habits.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from . import dicom_entries, guard, volume
+from .dicom_entries import Entries
 from .sample import DataError, Geometry, Scan
+
+if TYPE_CHECKING:
+    from SimpleITK import ImageFileReader
 
 IDENTIFYING = {
     "0010|0010": "PatientName", "0010|0020": "PatientID", "0010|0030": "PatientBirthDate",
@@ -65,7 +71,7 @@ def read_series(folder: str | Path, series: int | None = None) -> Scan:
     if len(files) == 1 and (files[0].position is None or files[0].size[2] > 1):
         return read_file(files[0].path)
     files, geometry = _in_order(folder, files)
-    planes = [volume.read(file.path, ".dcm").pixels for file in files]
+    planes = [_decode(file.path)[0].pixels for file in files]
     if len({plane.shape for plane in planes}) > 1:
         raise DataError(f"{folder}: colour and grey slices are mixed; keep one kind")
     return Scan(np.concatenate(planes, axis=1), geometry)
@@ -79,9 +85,8 @@ def read_file(path: str | Path) -> Scan:
     DataError
         As `read_series` of frames; also if they differ in how they are scaled.
     """
-    scan = volume.read(path, ".dcm")
+    scan, entries = _decode(path)
     count = scan.pixels.shape[1]
-    entries = dicom_entries.read(path, guard.file_size(path))
     if count == 1 or dicom_entries.FRAMES not in entries:
         if scan.geometry is not None and min(scan.geometry.spacing) < 0:
             raise DataError(f"{path}: its slices have a negative distance; convert it to NIfTI with dcm2niix")
@@ -158,9 +163,26 @@ def _is_dicom(path: Path) -> bool:
         return False
 
 
+@contextmanager
+def _opened(path: str | Path) -> Iterator[tuple[ImageFileReader, Entries]]:
+    """A reader that knows the header, and the entries that were found on the one walk over the file before it."""
+    size = guard.file_size(path)
+    entries = dicom_entries.read(path, size)
+    with volume.opened(path, ".dcm", size) as reader:
+        yield reader, entries
+
+
+def _decode(path: str | Path) -> tuple[Scan, Entries]:
+    with _opened(path) as (reader, entries):
+        scan, keys = volume.to_scan(reader.Execute()), reader.GetMetaDataKeys()
+    if scan.pixels.shape[1] == 1 and "0028|0030" not in keys and "0018|1164" not in keys:
+        scan = scan._replace(geometry=None)  # without PixelSpacing and ImagerPixelSpacing SimpleITK invents 1 mm
+    return scan, entries
+
+
 def _entries(path: Path) -> dict[str, str]:
     """The header's plain entries by tag."""
-    with volume.opened(path, ".dcm", guard.file_size(path)) as reader:
+    with _opened(path) as (reader, _):
         return {key: reader.GetMetaData(key).strip() for key in reader.GetMetaDataKeys()}
 
 
@@ -169,10 +191,9 @@ def _scan_headers(folder: Path) -> list[_File]:
     for path in _candidates(folder):
         if not _is_dicom(path):
             if path.suffix.lower() in ("", ".dcm", ".ima") or path.suffix[1:].isdigit():
-                guard.file_size(path)  # says it if the file is empty
-                raise DataError(f"{path}: is no DICOM file, or a damaged one; copy it again or remove it")
+                dicom_entries.read(path, guard.file_size(path))  # says what is wrong
             continue
-        with volume.opened(path, ".dcm", guard.file_size(path)) as reader:
+        with _opened(path) as (reader, _):
             keys = set(reader.GetMetaDataKeys())
 
             def text(tag: str, reader=reader, keys=keys) -> str:

@@ -21,8 +21,11 @@ _SEQUENCES = {  # that these lie in: of all frames and of each, pixel measures, 
 _REFUSED = {"1.2.840.10008.1.2.1.99": "deflated", "1.2.840.10008.1.2.2": "big-endian"}
 _LONG = b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split()  # types with lengths of four bytes
 
+Entries = dict[tuple[int, int], list[str]]
+"""By number of the entry: its texts."""
 
-def read(path: str | Path, size: int) -> dict[tuple[int, int], list[str]]:
+
+def read(path: str | Path, size: int) -> Entries:
     """Walk over a DICOM file of `size` bytes and return the texts of the entries that `WANTED` names.
 
     Each has as many texts as it is found: once in what all frames share, or once in each frame.
@@ -32,7 +35,7 @@ def read(path: str | Path, size: int) -> dict[tuple[int, int], list[str]]:
     DataError
         If the file is no DICOM file, is deflated or big-endian, or an entry reaches beyond its end.
     """
-    found: dict[tuple[int, int], list[str]] = {}
+    found: Entries = {}
     with guard.decoding(path, private=True), open(path, "rb") as file:
         file.seek(128)
         if file.read(4) != b"DICM":

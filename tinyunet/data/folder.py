@@ -5,30 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 
 from . import volume
 from .array_file import ARRAYS
-from .cases import check_same_place, describe_places, pair, some
-from .image_file import PICTURES, read_labels, suffix_of
+from .cases import Pixels, pair, some
+from .image_file import PICTURES, suffix_of
 from .mask_values import check_classes, check_mask, class_lookup, class_names, count_values
 from .normalize import Statistics
 from .patients import patients_by
+from .places import describe_places
 from .sample import DataError, Geometry, Sample, SampleCache
 
 _LAYOUTS = """expected one of these layouts:
     ROOT/images  ROOT/masks
     ROOT/train/images  ROOT/train/masks  and the same in test"""
-
-
-class _Decoded(NamedTuple):
-    """A case in memory, in the dtypes of its files."""
-
-    pixels: np.ndarray  # (C, D, H, W)
-    raw: np.ndarray  # (D, H, W) values of the mask
-    geometry: Geometry | None
 
 
 class ImageFolder:
@@ -110,7 +103,7 @@ class ImageFolder:
             raise DataError(f"mask_values is {tuple(mask_values)}; expected at least two different values")
         self.root, self.split = Path(root), split
         self._channels, self._series, self._ignore, self._rule = channels, series, ignore, patients
-        self._cache: SampleCache[_Decoded] = SampleCache()
+        self._cache: SampleCache[Pixels] = SampleCache()
         folder = _find(self.root, split)
         if mask_values is not None and ignore in mask_values:
             raise DataError(f"the value {ignore} cannot both be ignored and be a class: mask_values {mask_values}")
@@ -149,16 +142,11 @@ class ImageFolder:
         found = [self._found[name] for name in {self._places[index][0] for index in indices}]
         return np.array([sum(values.get(value, 0) for values in found) for value in self.mask_values])
 
-    def _decode(self, name: str) -> _Decoded:
-        """Read a case and its mask, and check that they fit."""
-        case = self._cases[name]
-        scan = case.read(self._channels, self._series)
-        labels = read_labels(case.mask)
-        check_same_place(case.mask, labels, case.images[0], scan)
-        raw = labels.pixels[0]
-        if raw.min() >= 0 and raw.max() < 256:
-            raw = raw.astype(np.uint8)
-        return _Decoded(scan.pixels, raw, scan.geometry)
+    def _decode(self, name: str) -> Pixels:
+        """Read a case and its mask, which is kept in few bytes."""
+        pixels = self._cases[name].read_pair(self._channels, self._series)
+        small = pixels.raw.min() >= 0 and pixels.raw.max() < 256
+        return pixels._replace(raw=pixels.raw.astype(np.uint8)) if small else pixels
 
     def _scan(self, bad: list[str], expected: Sequence[int] | None) -> None:
         """Decode every case; keep sizes and counts of the good ones, add a line to `bad` for each of the others."""

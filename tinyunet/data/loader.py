@@ -180,15 +180,15 @@ def _ahead(make: Callable[[int], tuple], jobs: range, count: int) -> Iterator[tu
 
 
 def _advise_size(name: str, size: tuple[int, ...], other: str, other_size: tuple[int, ...]) -> str:
-    propose = tuple(_below(min(pair)) for pair in zip(size, other_size, strict=True))
+    propose = tuple(halvable(min(pair)) for pair in zip(size, other_size, strict=True))
     return (
         f"the images differ in size: {name} is {size[0]}x{size[1]} (height x width), {other} is "
         f"{other_size[0]}x{other_size[1]}. Pass size={propose} to crop or pad all of them to one size."
     )
 
 
-def _below(length: int) -> int:
-    """The largest multiple of 32 (a UNet may halve it five times) up to `length`; a small length stays."""
+def halvable(length: int) -> int:
+    """Return the largest multiple of 32 (a UNet may halve it five times) up to `length`; a small length stays."""
     return length // 32 * 32 or length
 
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
+
+import numpy as np
 
 from .cases import some
 from .folder import ImageFolder
+from .loader import halvable
 from .patients import guess_rule
 from .sample import DataError, Dataset
 from .split import Subset, few, split
 from .split import fold as split_fold
 from .toy import KINDS, Toy
+
+_TOY = (96, 96)  # height and width of toy images
 
 
 class Sources(NamedTuple):
@@ -43,14 +48,9 @@ def open_sources(
     fold: int = 1,
     cases: int = 0,
     seed: int = 0,
-    channels: int | None = None,
     one_size: bool = False,
-    toy_size: int = 96,
-    series: int | None = None,
-    ignore: int | None = None,
     patients: str = "",
-    blank_missing: bool = False,
-    on_bad_file: Literal["stop", "skip"] = "stop",
+    **options,
 ) -> Sources:
     """Open toy data or an image folder, and divide it.
 
@@ -69,12 +69,12 @@ def open_sources(
         Train on so many of the remaining cases (volumes, patients or images); 0 for all. Validation and test stay.
     seed : int
         Which images are held out; for toy data also which images there are.
-    channels, series, ignore, patients, blank_missing, on_bad_file
-        As in `ImageFolder`.
     one_size : bool
         Whether whole images will be stacked to batches, so that those to train on must agree in size.
-    toy_size : int
-        Height and width of toy images.
+    patients : str
+        As in `ImageFolder`.
+    **options
+        channels, series, ignore, blank_missing and on_bad_file, as in `ImageFolder`.
 
     Raises
     ------
@@ -85,41 +85,12 @@ def open_sources(
     if not 0 <= validation < 1:
         raise DataError(f"the validation share must be at least 0 and below 1, got {validation}")
     if str(data) in KINDS and not Path(data).exists():
-        size = (toy_size, toy_size)
-        whole: Dataset = Toy(str(data), 120, size, seed)
-        test: Dataset | None = Toy(str(data), 40, size, seed + 1)
+        whole: Dataset = Toy(str(data), 120, _TOY, seed)
+        test: Dataset | None = Toy(str(data), 40, _TOY, seed + 1)
         names = ", ".join(whole.class_names)
-        text = f"toy {data}: 120 images to train and validate, 40 to test, {toy_size}x{toy_size}; classes {names}"
+        text = f"toy {data}: 120 images to train and validate, 40 to test, {_TOY[0]}x{_TOY[1]}; classes {names}"
     else:
-        root, options = Path(data), {"series": series, "ignore": ignore, "patients": patients}
-        options |= {"blank_missing": blank_missing, "on_bad_file": on_bad_file}
-        if not root.exists():
-            kinds = ", ".join(KINDS)
-            raise DataError(f"there is no folder {root}, and it is no kind of toy data ({kinds})")
-        if (root / "train").is_dir():
-            folder = whole = ImageFolder(root, "train", channels=channels, **options)
-            text, test = folder.describe(), None
-            if (root / "test").is_dir():
-                test = ImageFolder(root, "test", mask_values=whole.mask_values, channels=whole.channels, **options)
-                text += "\n" + test.describe()
-                both = sorted(set(folder.patients) & set(test.patients)) if patients else []
-                if both:
-                    raise DataError(
-                        f"{root}: by the rule {patients!r}, train/ and test/ share the patients {some(both)}; move all "
-                        "images of a patient to one side, or the score would lie"
-                    )
-        else:
-            folder = ImageFolder(root, channels=channels, **options)
-            text = folder.describe()
-            whole, test = _hold_out(folder, 0.2, seed)
-        if one_size and len(set(folder.sizes)) > 1:
-            smallest, largest = min(folder.sizes, key=min), max(folder.sizes, key=max)
-            side = min(smallest) // 32 * 32 or min(smallest)  # a multiple of 32 can be halved five times
-            raise DataError(
-                f"{root}: the images differ in size, for example {smallest[0]}x{smallest[1]} and "
-                f"{largest[0]}x{largest[1]} (height x width), so they cannot be stacked to batches; train on squares "
-                f"cut from them, for example with --size {side} (in Python size={side})"
-            )
+        whole, test, text = _open_folder(Path(data), seed, one_size, patients, **options)
     if folds:
         train, held_out = split_fold(whole, folds, fold, seed, groups=_groups(whole))
     else:
@@ -132,7 +103,46 @@ def open_sources(
     return Sources(train, held_out, test, "\n".join([text, *_warnings(train, patients)]))
 
 
+def _open_folder(
+    root: Path, seed: int, one_size: bool, patients: str, channels: int | None = None, **options
+) -> tuple[Dataset, Dataset | None, str]:
+    """Return what a folder holds to train on and to test on, and its description."""
+    options |= {"patients": patients}
+    if not root.exists():
+        raise DataError(f"there is no folder {root}, and it is no kind of toy data ({', '.join(KINDS)})")
+    if (root / "train").is_dir():
+        folder = whole = ImageFolder(root, "train", channels=channels, **options)
+        text, test = folder.describe(), None
+        if (root / "test").is_dir():
+            test = ImageFolder(root, "test", mask_values=whole.mask_values, channels=whole.channels, **options)
+            text += "\n" + test.describe()
+            both = sorted(set(folder.patients) & set(test.patients)) if patients else []
+            if both:
+                raise DataError(
+                    f"{root}: by the rule {patients!r}, train/ and test/ share the patients {some(both)}; move all "
+                    "images of a patient to one side, or the score would lie"
+                )
+    else:
+        folder = ImageFolder(root, channels=channels, **options)
+        text = folder.describe()
+        whole, test = _hold_out(folder, 0.2, seed)
+    if one_size and len(set(folder.sizes)) > 1:
+        smallest, largest = min(folder.sizes, key=min), max(folder.sizes, key=max)
+        side = halvable(min(smallest))
+        raise DataError(
+            f"{root}: the images differ in size, for example {smallest[0]}x{smallest[1]} and "
+            f"{largest[0]}x{largest[1]} (height x width), so they cannot be stacked to batches; train on squares "
+            f"cut from them, for example with --size {side} (in Python size={side})"
+        )
+    return whole, test, text
+
+
 def _hold_out(dataset: Dataset, fraction: float, seed: int) -> tuple[Subset, Subset]:
+    if len(dataset) < 2:
+        raise DataError(
+            "there are too few images to hold some out, to test on and to choose the best epoch by; add more, or train "
+            "with --validation 0 in a train/ folder"
+        )
     return split(dataset, fraction, seed, groups=_groups(dataset))
 
 
@@ -160,13 +170,25 @@ def _origin(dataset: Dataset) -> tuple[Dataset, list[int]]:
     return whole, [indices[index] for index in dataset.indices]
 
 
+def class_pixels(dataset: Dataset) -> np.ndarray:
+    """Count the pixels of every class in all masks, (C,).
+
+    Those of a folder were counted when it was opened, a volume as a whole: no run divides one.
+    """
+    folder, indices = _origin(dataset)
+    if isinstance(folder, ImageFolder):
+        return folder.pixels_of(indices)
+    masks = (dataset[k].mask for k in range(len(dataset)))
+    return sum(np.bincount(mask[mask >= 0], minlength=len(dataset.class_names)) for mask in masks)
+
+
 def _warnings(train: Dataset, rule: str) -> list[str]:
     """Lines about classes that nobody shows the network, and about patients who may be on both sides."""
-    folder, indices = _origin(train)
+    folder, _ = _origin(train)
     if not isinstance(folder, ImageFolder):
         return []
     lines = []
-    absent = [name for name, n in zip(folder.class_names, folder.pixels_of(indices), strict=True) if not n]
+    absent = [name for name, n in zip(train.class_names, class_pixels(train), strict=True) if not n]
     if absent:
         lines.append(
             f"look at this: no image to train on shows {some(absent)}, so it cannot be learnt; another --seed divides "

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..files import write_whole
-from . import dicom_entries, guard
+from . import guard
 from .sample import DataError, Geometry, Scan
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def simpleitk():
 
 
 def read(path: str | Path, suffix: str) -> Scan:
-    """Read one file with the decoder of its suffix; use `tinyunet.data.image_file.read_scan`, which also checks pixels.
+    """Read one file that is no DICOM; use `tinyunet.data.image_file.read_scan`, which also checks pixels.
 
     The slices are those of the last stored axis. A fourth axis becomes the channels, as do colours.
 
@@ -64,23 +64,16 @@ def read(path: str | Path, suffix: str) -> Scan:
     size = guard.file_size(path)
     if suffix.startswith(".nii"):
         _check_nifti(path, suffix, size)
-    elif suffix != ".dcm":
+    else:
         size += _check_text_header(Path(path))
     with opened(path, suffix, size) as reader:
-        pixels, geometry = _to_scan(reader.Execute())
-        if suffix == ".dcm" and pixels.shape[1] == 1:
-            keys = reader.GetMetaDataKeys()
-            if "0028|0030" not in keys and "0018|1164" not in keys:  # PixelSpacing, ImagerPixelSpacing
-                geometry = None  # SimpleITK would invent 1 mm
-    return Scan(pixels, geometry)
+        return to_scan(reader.Execute())
 
 
 @contextmanager
 def opened(path: str | Path, suffix: str, size: int) -> Iterator[ImageFileReader]:
     """A reader that knows the header of a file of `size` bytes and whose pixels can be afforded."""
     itk = simpleitk()
-    if suffix == ".dcm":
-        dicom_entries.read(path, size)
     warnings = itk.ProcessObject.GetGlobalWarningDisplay()
     itk.ProcessObject.SetGlobalWarningDisplay(False)  # they would quote headers
     try:
@@ -116,7 +109,7 @@ def opened(path: str | Path, suffix: str, size: int) -> Iterator[ImageFileReader
         itk.ProcessObject.SetGlobalWarningDisplay(warnings)
 
 
-def _to_scan(image: Image) -> Scan:
+def to_scan(image: Image) -> Scan:
     """Pixels (C, D, H, W) and geometry of a SimpleITK image with 2 to 4 axes."""
     axes, count = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
     pixels = simpleitk().GetArrayFromImage(image)

@@ -8,7 +8,5 @@
 from .card import command_of
 from .evaluation import facts_of_run, write_evaluation
 from .page import write_report
-from .pictures import Case
-from .uses import note_test_use
 
-__all__ = ["Case", "command_of", "facts_of_run", "note_test_use", "write_evaluation", "write_report"]
+__all__ = ["command_of", "facts_of_run", "write_evaluation", "write_report"]

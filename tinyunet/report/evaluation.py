@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +61,7 @@ def write_evaluation(
     if dataset is None or scores is None:
         write_report(out / "report.html", title=title, segmenter=segmenter, scores=None, scored=scored, **facts)
         return []
-    alerts = warnings_about(scores)
+    alerts = warnings_about(scores) + alarms_of(facts.get("history", ()))
     if scored == "test":
         dice = scores.average(scores.mean("dice"))
         used = note_test_use(run or out, segmenter.model.state_dict(), fingerprints(dataset), dice, how)
@@ -95,8 +95,8 @@ def write_overlays(path: Path, scores: Scores, case: Callable[[int], Case]) -> N
     for i in map(int, chosen):
         shown = case(i)
         title = [scores.names[i], shown.note, "nothing to find" if np.isnan(dice[i]) else f"Dice {dice[i]:.3f}"]
-        text = "\n".join(filter(None, title)).encode("utf-8", "replace").decode()
-        rows.append((text.replace("$", r"\$"), shown.image, shown.truth, shown.prediction))  # $ begins a formula
+        text = plot.plain("\n".join(filter(None, title)))
+        rows.append((text, shown.image, shown.truth, shown.prediction))
     plot.save_figure(plot.overlays(rows, scores.class_names), path)
 
 
@@ -109,6 +109,11 @@ def warnings_about(scores: Scores) -> list[str]:
         return [f"every pixel is predicted as {name!r}: the network has not learnt yet (more epochs, other lr?)"]
     missed = [name for name, p, t in zip(scores.class_names, predicted, present, strict=True) if t and not p]
     return [f"class {name!r} is in the masks but never predicted" for name in missed]
+
+
+def alarms_of(history: Sequence[Mapping]) -> list[str]:
+    """Return the alarms that were given in training."""
+    return [f"in training, after epoch {row['epoch']}: {row['alarm']}" for row in history if row.get("alarm")]
 
 
 def facts_of_run(folder: Path) -> dict:

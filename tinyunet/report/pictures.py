@@ -38,9 +38,9 @@ class Case(NamedTuple):
     note: str = ""
 
 
-def worst_first(scores: Scores, metric: str = "dice") -> np.ndarray:
-    """Order of the images from the lowest to the highest score, averaged over classes; without any score come last."""
-    return np.argsort(np.nan_to_num(per_image_average(scores, metric), nan=np.inf), kind="stable")
+def worst_first(scores: Scores) -> np.ndarray:
+    """Order of the images from the lowest to the highest Dice, averaged over classes; without any score come last."""
+    return np.argsort(np.nan_to_num(per_image_average(scores), nan=np.inf), kind="stable")
 
 
 def per_image_average(scores: Scores, metric: str = "dice") -> np.ndarray:

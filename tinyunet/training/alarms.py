@@ -1,12 +1,12 @@
-"""Alarms of a run whose validation shows that nothing is learnt, each given once, with what to try."""
+"""Alarms of a run whose validation shows that nothing is learnt, with what to try."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..metrics import Scores, dice
+from ..metrics import Scores
 
 IN_A_ROW = 3
 """Validations of a single class before the alarm; the first epochs often begin so."""
@@ -15,65 +15,62 @@ _LITTLE = 0.01  # of the pixels of all other classes: when no more are predicted
 _LOOK = "with --check, the same command looks for the reason"
 
 
-@dataclass
-class Alarms:
-    """What the validations of a run have shown so far. JSON types, so that a resumed run goes on counting.
+def is_one_class(scores: Scores) -> bool:
+    """Tell whether nearly every pixel was called one class, though there are others."""
+    predicted, others = _called_and_others(scores)
+    return predicted.sum() - predicted.max() < _LITTLE * others
 
-    Attributes
+
+def alarm_after(scores: Scores, history: Sequence[Mapping], in_a_row: int, last: bool) -> str:
+    """Return what is alarming about a validation, or "" if all is well.
+
+    Parameters
     ----------
+    scores : Scores
+    history : sequence of dict
+        As of the Trainer; the last row is of this validation.
     in_a_row : int
-        Validations up to now in which one class was predicted nearly everywhere.
-    best : float
-        Highest pooled Dice.
-    constant, constant_dice : str, float
-        The class that scores best if every pixel is called so, and its pooled Dice.
-    said : bool
-        Whether a single class was reported.
+        Up to now, the validations for which `is_one_class` is true.
+    last : bool
+        Whether training is at its end.
     """
-
-    in_a_row: int = 0
-    best: float = 0.0
-    constant: str = ""
-    constant_dice: float = 0.0
-    said: bool = False
-
-    def after(self, scores: Scores) -> str:
-        """Take note of a validation; return an alarm, or "" if all is well."""
-        counts = scores.counts.sum(0)
-        true, predicted = counts.sum(1), counts.sum(0)
-        c = int(predicted.argmax())
-        others = true.sum() - true[c]
-        self.in_a_row = self.in_a_row + 1 if predicted.sum() - predicted[c] < _LITTLE * others else 0
-        self.best = max(self.best, float(np.nan_to_num(scores.average(scores.pooled("dice")))))
-        self.constant, self.constant_dice = best_constant(scores)
-        if self.said or self.in_a_row < IN_A_ROW:
-            return ""
-        self.said = True
+    names, true = scores.class_names, scores.counts.sum((0, 2))
+    if in_a_row == IN_A_ROW:
+        predicted, others = _called_and_others(scores)
         return (
-            f"alarm: in {IN_A_ROW} validations in a row nearly every pixel was called {scores.class_names[c]!r}, but "
+            f"in {IN_A_ROW} validations in a row nearly every pixel was called {names[predicted.argmax()]!r}, but "
             f"{others / true.sum():.2%} are something else. Try --class-weights balanced, or a lower --lr; {_LOOK}"
         )
-
-    def at_the_end(self) -> str:
-        """Return an alarm if no validation was better than calling every pixel the same, else ""."""
-        if self.said or not self.constant or self.best > self.constant_dice:
-            return ""
+    best, dice = best_constant(true, scores.first)
+    reached = np.nan_to_num([row["dice_pooled"] for row in history]).max()
+    if last and in_a_row < IN_A_ROW and reached <= dice and dice > 0:
         return (
-            f"alarm: no validation was better than calling every pixel {self.constant!r}, which scores a pooled Dice "
-            f"of {self.constant_dice:.4f}. Train longer; {_LOOK}"
+            f"no validation was better than calling every pixel {names[best]!r}, which scores a pooled Dice of "
+            f"{dice:.4f}. Train longer; {_LOOK}"
         )
+    return ""
 
 
-def best_constant(scores: Scores) -> tuple[str, float]:
-    """Return the class that scores best if every pixel is called so, and its pooled Dice, averaged as `scores` does.
+def _called_and_others(scores: Scores) -> tuple[np.ndarray, int]:
+    """Return how many pixels were called each class, and how many are not of the class that most were called."""
+    counts = scores.counts.sum(0)
+    predicted = counts.sum(0)
+    return predicted, counts.sum() - counts.sum(1)[predicted.argmax()]
+
+
+def best_constant(pixels: np.ndarray, first: int = 1) -> tuple[int, float]:
+    """Return the class that scores best if every pixel is called so, and its pooled Dice, averaged over classes.
 
     A class that covers the share s of the pixels gets Dice = 2 s / (1 + s), and all others 0.
+
+    Parameters
+    ----------
+    pixels : (C,) int array
+        Of each class; those without any take no part in the average.
+    first : int
+        The first class of the average.
     """
-    true = scores.counts.sum((0, 2))
-    values = []
-    for c in range(len(true)):
-        constant = np.zeros((len(true), len(true)), true.dtype)
-        constant[:, c] = true
-        values.append(float(np.nan_to_num(scores.average(dice(constant)))))
-    best = int(np.argmax(values))
-    return scores.class_names[best], values[best]
+    shares = pixels / max(pixels.sum(), 1)
+    values = 2 * shares / (1 + shares) / max(np.count_nonzero(pixels[first:]), 1)
+    values[:first] = 0
+    return int(values.argmax()), float(values.max())

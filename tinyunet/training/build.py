@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..data import Loader, Normalize, preset
+from ..data.borders import Bordered
 from ..data.instances import Instances
 from ..data.source import Sources
 from ..inference import Segmenter
@@ -12,7 +13,7 @@ from ..nn import UNet
 from .fine_tune import freeze, start_from
 from .settings import LOSSES, OPTIMIZERS, SCHEDULES, Settings
 from .trainer import Trainer
-from .weights import Bordered, weighted, weights_of_classes
+from .weights import weighted, weights_of_classes
 
 
 def choose(data: str | Path, out: str | Path, settings: dict) -> tuple[Settings, Segmenter | None]:
@@ -63,7 +64,10 @@ def build(chosen: Settings, sources: Sources, device: str, show_progress: bool) 
         freeze(model, chosen.freeze)
     segmenter = Segmenter(model, normalize, training.class_names, training.mask_values)
     changes: dict = {"drop_channel": chosen.drop_channel}
-    changes |= {"swap": [tuple(map(int, pair.split(":"))) for pair in chosen.swap.split(",")]} if chosen.swap else {}
+    swapped = [tuple(map(int, pair.split(":"))) for pair in chosen.swap.split(",")] if chosen.swap else []
+    if max(map(max, swapped), default=0) >= len(training.class_names):
+        raise ValueError(f"swap {chosen.swap!r} names a class beyond the last one, {len(training.class_names) - 1}")
+    changes |= {"swap": swapped} if swapped else {}
     changes |= {"rotate": chosen.rotate} if chosen.rotate else {}
     changes |= {"scale": (1 / chosen.zoom, chosen.zoom)} if chosen.zoom != 1 else {}
     augment = preset(chosen.augmentation, **changes) if chosen.augment else None

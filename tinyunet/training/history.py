@@ -8,8 +8,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from .. import plot
 from ..files import write_whole
 
@@ -17,11 +15,11 @@ from ..files import write_whole
 def write_history(folder: Path, history: Sequence[dict]) -> None:
     """Write history.csv, history.json and curves.png."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, history[0].keys(), lineterminator="\n")
+    writer = csv.DictWriter(text, history[-1].keys(), lineterminator="\n")
     writer.writeheader()
     writer.writerows(history)
     write_whole(folder / "history.csv", text.getvalue())
     # JSON has no NaN, which the Dice of validation images with nothing to find is
-    rows = [{name: None if np.isnan(value) else value for name, value in row.items()} for row in history]
+    rows = [{name: None if value != value else value for name, value in row.items()} for row in history]
     write_whole(folder / "history.json", json.dumps(rows, indent=1))
     plot.save_figure(plot.curves(history), folder / "curves.png")

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 
-class stop_after_step:
+@contextmanager
+def stop_after_step() -> Iterator[Callable[[], None]]:
     """Within the block the first Ctrl-C is remembered, and raised when the yielded function is called."""
+    asked = False
 
-    def __enter__(self) -> Callable[[], None]:
-        self.asked = False
-        # Signals reach the main thread only; elsewhere Ctrl-C is not ours to handle.
-        self.previous = None
-        if threading.current_thread() is threading.main_thread():
-            self.previous = signal.signal(signal.SIGINT, self._remember)
-        return self._check
-
-    def _remember(self, number, frame) -> None:
-        if self.asked:
+    def remember(number, frame) -> None:
+        nonlocal asked
+        if asked:
             raise KeyboardInterrupt
-        self.asked = True
+        asked = True
 
-    def _check(self) -> None:
-        if self.asked:
+    def check() -> None:
+        if asked:
             raise KeyboardInterrupt
 
-    def __exit__(self, *exception) -> None:
-        if self.previous is not None:
-            signal.signal(signal.SIGINT, self.previous)
+    if threading.current_thread() is not threading.main_thread():  # signals never reach it
+        yield check
+        return
+    previous = signal.signal(signal.SIGINT, remember)
+    try:
+        yield check
+    finally:
+        if previous is not None:
+            signal.signal(signal.SIGINT, previous)

@@ -133,21 +133,9 @@ def resume(out: str | Path, *, device: str = "", show_progress: bool = True) -> 
 
 def open_sources_of(chosen: Settings) -> Sources:
     """Open the data of a run."""
-    return open_sources(
-        chosen.data,
-        validation=chosen.validation,
-        folds=chosen.folds,
-        fold=chosen.fold,
-        cases=chosen.cases,
-        seed=chosen.seed,
-        channels=chosen.channels or None,
-        one_size=not chosen.size,
-        series=chosen.series,
-        ignore=chosen.ignore,
-        patients=chosen.patients,
-        blank_missing=chosen.blank_missing,
-        on_bad_file=chosen.on_bad_file,
-    )
+    division = ("validation", "folds", "fold", "cases", "seed", "patients")
+    options = {name: getattr(chosen, name) for name in (*division, "series", "ignore", "blank_missing", "on_bad_file")}
+    return open_sources(chosen.data, channels=chosen.channels or None, one_size=not chosen.size, **options)
 
 
 def _choose_folder(chosen: Settings) -> Path:

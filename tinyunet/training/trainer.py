@@ -8,22 +8,20 @@ steps late; from it on, the GPU itself leaves the weights as they were.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Callable
 
 import numpy as np
 from tqdm import tqdm
 
 from .. import functional as F
-from ..autograd import NonFiniteError, Tensor
-from ..backend import is_array, memory_of, to_device
+from ..autograd import Tensor
+from ..backend import is_array, to_device
 from ..data.loader import Loader
 from ..inference import Segmenter
 from ..metrics import Scores
 from ..optim import Optimizer, clip_gradients
-from ..settings import debug
-from .alarms import Alarms
+from .alarms import alarm_after, is_one_class
+from .failures import advising_on_memory, explain_loss
 from .interrupt import stop_after_step
 from .supervision import supervise
 
@@ -69,7 +67,7 @@ class Trainer:
     Attributes
     ----------
     history : list of dict
-        One row per epoch: epoch, loss, lr, seconds, and dice_mean and dice_pooled if validated.
+        One row per epoch: epoch, loss, lr, seconds; if validated, dice_mean, dice_pooled, and an alarm or "".
     epoch, batch : int
         Position: the next batch to train on.
     in_step : bool
@@ -105,7 +103,7 @@ class Trainer:
         self.epoch = self.batch = 0
         self.loss_sum, self.images_seen, self.seconds = 0.0, 0, 0.0
         self.in_step = False
-        self.alarms = Alarms()
+        self.one_class = 0  # validations up to now in which nearly all was called one class
         self._unread: list[tuple] = []  # (loss, batch) of the last steps
         self._last_reading = 0.0
         self._sound = np.bool_(True)  # on a GPU: whether all losses since the last error were finite
@@ -136,7 +134,6 @@ class Trainer:
             self._say(
                 f"stopped after epoch {self.epoch}: no better validation Dice in {self.epochs_since_best()} epochs"
             )
-        self._say(self.alarms.at_the_end())
         return self.history
 
     def _say(self, text: str) -> None:
@@ -163,20 +160,22 @@ class Trainer:
             self._read_losses()
             lr = self.base_lr * self.schedule(self.optimizer.steps - 1)  # of the last step, even if resumed after it
             row = {"epoch": self.epoch + 1, "loss": self.loss_sum / self.images_seen, "lr": lr}
-            alarm = ""
             if self.validate:
                 bar.set_description(f"{title}, validating")
                 scores = self.validate()
                 for name in ("mean", "pooled"):
                     row[f"dice_{name}"] = scores.average(getattr(scores, name)("dice"))
-                alarm = self.alarms.after(scores)
+                self.one_class = self.one_class + 1 if is_one_class(scores) else 0
         row["seconds"] = time.perf_counter() - start
         self.history.append(row)
         self.epoch, self.batch = self.epoch + 1, 0
         self.loss_sum, self.images_seen, self.seconds = 0.0, 0, 0.0
         validated = f"   validation Dice {row['dice_mean']:.4f}" if self.validate else ""
         self._say(f"{title}   loss {row['loss']:.4f}{validated}   {row['seconds']:.1f} s")
-        self._say(alarm)
+        if self.validate:
+            last = self.epoch >= epochs or self.out_of_patience()
+            row["alarm"] = alarm_after(scores, self.history, self.one_class, last)
+            self._say(row["alarm"] and f"alarm: {row['alarm']}")
 
     def step(self, images: np.ndarray, masks: np.ndarray, *weights: np.ndarray):
         """Do one optimizer step and return the loss before it.
@@ -202,7 +201,7 @@ class Trainer:
             If there is too little memory, with what to change.
         """
         parts = self._parts((images, masks, *weights))
-        with self._advising_on_memory(parts[0][0]):
+        with advising_on_memory(self.model, parts[0][0].shape):
             self.optimizer.zero_grad()
             total = 0.0
             for part in parts:
@@ -241,36 +240,12 @@ class Trainer:
             self.images_seen += len(batch[0])
         self._last_reading = time.perf_counter()
 
-    @contextmanager
-    def _advising_on_memory(self, images) -> Iterator[None]:
-        try:
-            yield
-        except MemoryError as error:
-            device, (N, _, H, W) = self.model.device, images.shape
-            memory = memory_of(device)
-            free = f"; of {memory[1] / 2**30:.1f} GiB on {device!r} {memory[0] / 2**30:.1f} are free" if memory else ""
-            raise MemoryError(
-                f"{error}{free}. This step takes {N} images of {H} x {W} through a network with base_channels="
-                f"{self.model.arguments['base_channels']}: lower one of batch_size, size and base_channels"
-            ) from error
-
     def _forward(self, images, *maps) -> Tensor:
         return supervise(self.loss, self.model(images), *maps)
 
     def explain(self, batch: tuple, loss: float) -> None:
-        """Run the batch again with every operation watched, and raise the error that names the first bad one."""
-        what = f"the loss became {loss} in step {self.optimizer.steps + 1}"
-        advice = "lower the learning rate, clip gradients (clip_norm=1.0), or check the images"
-        bad = [name for name, p in self.model.named_parameters() if not np.isfinite(p.numpy()).all()]
-        if bad:
-            what += f": {bad[0]} is not finite any more, as a gradient of an earlier step was not"
-        try:
-            with debug(2):
-                for part in self._parts(batch):
-                    self._forward(*part)
-        except NonFiniteError as error:
-            raise NonFiniteError(f"{what}: {error}; {advice}") from None
-        raise NonFiniteError(f"{what}; {advice}")
+        """Raise the NonFiniteError that says where the loss of a batch became NaN or infinite."""
+        explain_loss(loss, self.optimizer.steps + 1, self.model, self._forward, self._parts(batch))
 
     def best_so_far(self) -> bool:
         """Tell whether the last epoch has the best mean validation Dice; always true without validation."""
@@ -292,9 +267,9 @@ class Trainer:
         self._read_losses()
         arrays = {f"model.{name}": array for name, array in self.model.state_dict().items()}
         arrays |= {f"optimizer.{name}": array for name, array in self.optimizer.state_dict().items()}
-        names = ("epoch", "batch", "loss_sum", "images_seen", "seconds", "history")
+        names = ("epoch", "batch", "loss_sum", "images_seen", "seconds", "history", "one_class")
         progress = {name: getattr(self, name) for name in names}
-        return arrays, progress | {"rng": self.model.rng.bit_generator.state, "alarms": asdict(self.alarms)}
+        return arrays, progress | {"rng": self.model.rng.bit_generator.state}
 
     def restore(self, arrays: dict[str, np.ndarray], progress: dict) -> None:
         """Continue from what `state` returned."""
@@ -306,7 +281,7 @@ class Trainer:
         self.optimizer.load_state_dict(parts["optimizer"])
         progress = dict(progress)
         self.model.rng.bit_generator.state = progress.pop("rng")
-        self.alarms = Alarms(**progress.pop("alarms", {}))  # checkpoints from before there were alarms have none
+        progress.pop("alarms", None)  # in checkpoints from before the history held them
         self._sound = np.bool_(True)
         for name, value in progress.items():
             setattr(self, name, value)

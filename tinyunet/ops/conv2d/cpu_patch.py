@@ -1,7 +1,7 @@
 """Convolution with windows that do not overlap (stride = kernel size, no padding) in float32: matrix products.
 
-Such are 1 x 1 convolutions and, read backwards, the 2 x 2 up-convolutions of a UNet. Each input pixel lies in at most one
-window, so with k = (c, u, v) and one number p for the output pixel (i, j) no sum runs over neighbours:
+Such are 1 x 1 convolutions and, read backwards, the 2 x 2 up-convolutions of a UNet. Each input pixel lies in at most
+one window, so with k = (c, u, v) and one number p for the output pixel (i, j) no sum runs over neighbours:
 
     y[n,o,p]  = b[o] + sum_k w[o,k] x[n,k,p]                                                       (1)
     gx[n,k,p] = sum_o w[o,k] gy[n,o,p]                                                             (2)
