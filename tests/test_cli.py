@@ -279,6 +279,11 @@ WRONG = {
     "no such part": (["evaluate", "RUN", "DATA", "--split", "test"], 1, "no folder images and no folder masks"),
     "size 0": (["summary", "--size", "0"], 1, "--size takes one or two positive numbers"),
     "three sizes": (["summary", "--size", "1", "2", "3"], 1, "--size takes one or two positive numbers"),
+    "sizes of a trained network": (["summary", "RUN", "--depth", "2"], 1, "sizes of its own; leave out --depth"),
+    "sizes of the article's": (["summary", "article", "--base-channels", "2"], 1, "leave out --base-channels"),
+    "a missing folder": (["convert", "RUN", "a/b.safetensors"], 1, "a/b.safetensors: there is no folder a; make it"),
+    "a file for a folder": (["bench", "--out", "RUN/best.safetensors"], 1, "best.safetensors is a file"),
+    "a name for another kind": (["convert", "RUN", "net.pth"], 1, "what is written is a safetensors file"),
     "no classes": (["summary", "--classes", "0"], 1, "classes must be a positive int, got 0"),
 }
 

@@ -6,6 +6,7 @@ import pytest
 import tinyunet
 from tinyunet.data import Normalize
 from tinyunet.data.sample import DataError
+from tinyunet.glass.attribution import question
 from tinyunet.glass.attribution.figures import show_maps
 from tinyunet.glass.attribution.occlusion import occlusion
 from tinyunet.glass.attribution.question import Question
@@ -36,7 +37,7 @@ METHODS = [
     ("saliency", saliency, {}, 2.0),
     ("times input", saliency, {"times_input": True}, 2 * 5.0),
     ("SmoothGrad", saliency, {"samples": 3}, 2.0),  # of a linear network the gradient is the same everywhere
-    ("occlusion", occlusion, {"patch": 1, "blank": 0.0, "batch": 7}, 2 * 5.0),
+    ("occlusion", occlusion, {"patch": 1, "blank": 0.0}, 2 * 5.0),
     ("Seg-Grad-CAM", seg_grad_cam, {"layer": "0"}, 2 / (9 * 11) * 5.0),
 ]
 
@@ -219,10 +220,11 @@ def test_nothing_is_left_behind_in_the_network():
         assert np.array_equal(array, before[name]), name
 
 
-def test_occlusion_covers_every_pixel_and_overlapping_patches_are_averaged():
+def test_occlusion_covers_every_pixel_and_overlapping_patches_are_averaged(monkeypatch):
     image = np.zeros((2, 9, 11), np.float32)
     image[0, 4, 3] = 5
     seen = []
+    monkeypatch.setattr(question, "TOGETHER", 8 * image[0].size)
     map = occlusion(
         looks_left(),
         image,
@@ -240,7 +242,7 @@ def test_occlusion_covers_every_pixel_and_overlapping_patches_are_averaged():
             expected[p : p + 4, q : q + 4] += 2 * 4 if p <= 4 < p + 4 and q <= 3 < q + 4 else 0
             count[p : p + 4, q : q + 4] += 1
     np.testing.assert_allclose(map, expected / count, rtol=1e-6)
-    assert seen == list(range(0, 5 * 6, 8))  # batches of patches
+    assert seen == list(range(0, 5 * 6, 8))  # eight patches go through the network together
 
 
 def test_occlusion_blanks_with_the_mean_of_each_channel_if_not_told_otherwise():
@@ -276,8 +278,7 @@ def test_questions_without_sense_are_refused(method, target, region, text):
     "call, error, text",
     [
         (lambda: saliency(looks_left(), IMAGE, 0, samples=-1), ValueError, "at least 0, got -1"),
-        (lambda: occlusion(looks_left(), IMAGE, 0, patch=3, stride=4), ValueError, "got stride=4, patch=3"),
-        (lambda: occlusion(looks_left(), IMAGE, 0, batch=0), ValueError, "batch=0"),
+        (lambda: occlusion(looks_left(), IMAGE, 0, patch=3, stride=4), ValueError, "got stride=4 and patch=3"),
         (lambda: seg_grad_cam(looks_left(), IMAGE, 0), ValueError, "layer must be one of 0, 1, got None"),
         (lambda: seg_grad_cam(unet(), IMAGE[:1], 0, (0, 0), layer="encoder9"), ValueError, "got 'encoder9'"),
         (lambda: saliency(looks_left(), IMAGE[None], 0), ShapeError, r"one image \(C, H, W\), got shape"),
@@ -293,6 +294,18 @@ def test_questions_without_sense_are_refused(method, target, region, text):
 def test_wrong_calls_say_what_was_expected(call, error, text):
     with pytest.raises(error, match=text):
         call()
+
+
+def test_an_image_that_is_too_large_is_refused_before_memory_is_taken(monkeypatch):
+    model, image = unet(depth=2), RNG.random((1, 40, 60)).astype(np.float32)
+    free = 2 * question.forecast(model, 40, 60)  # enough to predict, and for gradients of two thirds of the image
+    monkeypatch.setattr(question, "memory_of", lambda device: (free, free))
+    assert occlusion(model, image, 1, (5, 5), patch=20).shape == (40, 60)
+    with pytest.raises(MemoryError, match=r"for one of 40 x 60, and .* are free on cpu; .* at most about 40 x 40 pix"):
+        saliency(model, image, 1, (5, 5))
+    free = free // 3
+    with pytest.raises(MemoryError, match="maps are made of whole images"):
+        occlusion(model, image, 1, (5, 5))
 
 
 def test_a_layer_that_no_gradient_reaches_is_named():
@@ -313,19 +326,30 @@ def test_the_figure_shows_all_side_by_side(count):
     labels[3:6, 4:9] = 1
     map = RNG.normal(0, 1, (12, 20))
     maps = {
-        f"map {k}": [map, np.abs(map), np.zeros((12, 20)), only((12, 20), (3, 4), 7.0)][k % 4] for k in range(count)
+        f"map {k}{' of a method whose name is long, times the input' * (k > 1)}": [
+            map,
+            np.abs(map),
+            np.zeros((12, 20)),
+            only((12, 20), (3, 4), 7.0),
+        ][k % 4]
+        for k in range(count)
     }
     options = {"prediction": labels, "region": labels == 1, "class_names": ("background", "tumour")}
     for truth in (None, labels):
         figure = show_maps(image, maps, truth=truth, title="why", **options)
-        titles = [axes.get_title() for axes in figure.axes if axes.get_visible() and axes.get_title()]
+        titles = [
+            axes.get_title().replace("\n", " ") for axes in figure.axes if axes.get_visible() and axes.get_title()
+        ]
         assert titles == ["image", *["truth"] * (truth is not None), "prediction", *maps]
         shown = {axes.get_title(): axes.images[0] for axes in figure.axes if axes.images}
         assert shown["map 0"].get_clim()[0] == -shown["map 0"].get_clim()[1]  # signed: 0 in the middle of its colours
         if count == 4:
             assert shown["map 1"].get_clim()[0] == 0
-            assert shown["map 3"].get_clim() == (0, 7)  # one bright pixel is not clipped
-    figure.savefig("/dev/null", format="png")
+            assert list(shown.values())[-1].get_clim() == (0, 7)  # one bright pixel is not clipped
+        figure.draw_without_rendering()
+        texts = [figure.texts[0], *(axes.title for axes in figure.axes if axes.get_visible() and axes.get_title())]
+        places = [text.get_window_extent() for text in texts]
+        assert not any(one.overlaps(other) for k, one in enumerate(places) for other in places[:k])
 
 
 def test_maps_are_the_same_on_the_gpu(gpu):

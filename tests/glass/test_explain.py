@@ -17,7 +17,7 @@ from tinyunet import functional as F
 from tinyunet.cli import look
 from tinyunet.glass.cost import cost_of
 from tinyunet.glass.explain.code import code_of
-from tinyunet.glass.explain.explanation import explain, index_convention, list_operations, operations
+from tinyunet.glass.explain.explanation import explain, list_operations, operations
 
 OPS = Path(tinyunet.__file__).parent / "ops"
 FOLDERS = sorted(path.parent for path in OPS.glob("*/op.py"))
@@ -45,7 +45,7 @@ def test_numbers_are_the_operation_s(name):
 def test_text_and_page_say_the_same(name):
     e = explain(name)
     text = str(e)
-    for part in (name, e.summary, e.notes, e.cost(), e.code.op, index_convention(), *(line for _, line in e.formula)):
+    for part in (name, e.summary, e.notes, e.cost(), e.code.op, e.convention, *(line for _, line in e.formula)):
         assert part in text
     assert all(" ".join(line.split()) in " ".join(text.split()) for line in e.sums())
 

@@ -209,7 +209,7 @@ TINY = networks.Case(2, 1, 8, 1)
 
 def options(**given) -> argparse.Namespace:
     default = {"ops": False, "ladder": None, "scaling": False, "memory": False, "quick": False, "threads": 1}
-    return argparse.Namespace(**default | {"rounds": 2} | given)
+    return argparse.Namespace(**default | {"rounds": 2, "device": "cuda"} | given)
 
 
 def test_networks_are_validated_and_timed_on_the_gpu(gpu, monkeypatch, tmp_path, capsys):
@@ -218,7 +218,7 @@ def test_networks_are_validated_and_timed_on_the_gpu(gpu, monkeypatch, tmp_path,
     monkeypatch.setitem(sys.modules, "torch", None)
     load_cupy()
     with standin.synchronisations() as waits:
-        assert command.run(options(out=str(tmp_path)), "cuda") == 0
+        assert command.run(options(out=str(tmp_path))) == 0
     if gpu is standin:  # before and after each of two tasks in two rounds, and in those that warm up
         assert waits.count("synchronize") == 2 * 2 * (2 + networks.WARM_UP)
     said = capsys.readouterr().out
@@ -250,11 +250,11 @@ def test_memory_on_the_gpu_is_that_of_the_pool(gpu):
 @pytest.mark.parametrize("mode", ["ops", "ladder", "scaling"])
 def test_the_other_modes_are_the_cpus(gpu, mode):
     with pytest.raises(ValueError, match="--ops, --ladder and --scaling measure the CPU"):
-        command.run(options(**{mode: "relu"}), "cuda")
+        command.run(options(**{mode: "relu"}))
 
 
 def test_without_a_gpu_there_is_nothing_to_measure(monkeypatch):
     load_cupy.cache_clear()
     monkeypatch.setitem(sys.modules, "cupy", None)
     with pytest.raises(DeviceError, match="the GPU needs CuPy"):
-        command.run(options(), "cuda")
+        command.run(options())

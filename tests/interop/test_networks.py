@@ -272,4 +272,6 @@ def test_errors_name_the_file(tmp_path):
         borrow(tmp_path / "nowhere.pth")
     with pytest.raises(ValueError, match="names must be 'tinyunet' or 'milesial', got 'torch'"):
         convert(tmp_path / "x.safetensors", tmp_path / "y", names="torch")
-    assert not (tmp_path / "y").exists()
+    with pytest.raises(ValueError, match=r"a safetensors file; give it a name that ends so, not .*y\.pth"):
+        convert(tmp_path / "x.safetensors", tmp_path / "y.pth")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.safetensors"]

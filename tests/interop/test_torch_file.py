@@ -300,8 +300,8 @@ def one_for_many(path):
 GOOD = program({"w": tensor()})
 FILES = {  # how it is made, what the error says
     "missing": (lambda path: None, "there is no file"),
-    "empty": (lambda path: path.write_bytes(b""), "neither a safetensors file nor one of torch.save"),
-    "text": (lambda path: path.write_text("hello"), "neither a safetensors file nor one of torch.save"),
+    "empty": (lambda path: path.write_bytes(b""), "neither a checkpoint of tinyunet nor weights of PyTorch"),
+    "text": (lambda path: path.write_text("hello"), "neither a checkpoint of tinyunet nor weights of PyTorch"),
     "bare pickle": (lambda path: path.write_bytes(GOOD), "before 1.6.*re-save"),
     "cut at the end": (lambda path: cut(path, 0.95), "the archive is damaged"),
     "cut in the middle": (lambda path: cut(path, 0.5), "the archive is damaged"),

@@ -8,13 +8,13 @@ from ..backend import choose_device
 from . import ladder, machine, memory, networks, op_cases, operations, output, pytorch, scaling
 
 
-def run(options: argparse.Namespace, device: str = "cpu") -> int:
+def run(options: argparse.Namespace) -> int:
     """Measure what the options ask for, print the table, and write bench.json and bench.png."""
     if options.rounds < 1:
         raise ValueError(f"--rounds must be at least 1, got {options.rounds}")
     if options.ladder not in (None, *ladder.BY_OP):
         raise ValueError(f"--ladder takes one of {', '.join(ladder.BY_OP)}, got {options.ladder}")
-    device, text = choose_device(device)
+    device, text = choose_device(options.device)
     if device != "cpu" and (options.ops or options.ladder or options.scaling):
         raise ValueError(
             "--ops, --ladder and --scaling measure the CPU: leave out --device, or give --memory or no mode"

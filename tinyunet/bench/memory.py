@@ -1,8 +1,9 @@
-"""Peak memory of a training step beyond the imports, ours and PyTorch's, each measured in a fresh process.
+"""Peak memory of a training step beyond the imports: ours, ours with `recompute`, and PyTorch's, in fresh processes.
 
-A process imports what it needs and does two tiny steps, so that machine code is loaded and threads are started. What
-its resident memory grows from there to the peak of two real steps counts: weights, gradients, Adam's moments (which the
-second step finds), activations and scratch. Linux only, where the kernel keeps the peak and can be told to forget it.
+A process measures one of them. It imports what it needs and does two tiny steps, so that machine code is loaded and
+threads are started. What its resident memory grows from there to the peak of two real steps counts: weights, gradients,
+Adam's moments (which the second step finds), activations and scratch. Linux only, where the kernel keeps the peak and
+can be told to forget it.
 
 On a GPU what counts is the most that a library's own pool has taken from the GPU, for both sides alike.
 """
@@ -18,7 +19,7 @@ from pathlib import Path
 from ..backend import load_cupy
 from . import output, pytorch
 from .machine import set_threads
-from .networks import TRAINING, Case, side, side_names
+from .networks import RECOMPUTED, TRAINING, Case, side, side_names
 from .timing import OURS
 
 STATUS, CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -49,8 +50,10 @@ def measure(cases: Iterable[Case], threads: int | None, torch, device: str = "cp
     """
     if device == "cpu" and not CLEAR_REFS.exists():
         raise OSError(f"memory is measured with {CLEAR_REFS}, which only Linux has; the other modes run everywhere")
+    ours, *others = side_names(torch)
+    names = [ours, RECOMPUTED, *others]
     return [
-        {"case": str(case), "mb": {name: _in_fresh_process(name, case, threads, device) for name in side_names(torch)}}
+        {"case": str(case), "mb": {name: _in_fresh_process(name, case, threads, device) for name in names}}
         for case in output.progress(cases)
     ]
 
@@ -65,7 +68,7 @@ def _in_fresh_process(name: str, case: Case, threads: int | None, device: str = 
 
 def peak_of_training(name: str, case: Case, threads: int | None, device: str = "cpu") -> float:
     """Return by how many 10^6 bytes training raises this process's memory; meant for a fresh process."""
-    torch = None if name == OURS else pytorch.find(device)
+    torch = None if name in (OURS, RECOMPUTED) else pytorch.find(device)
     set_threads(threads, torch)
     if device != "cpu":
         _two_steps(name, case, torch, device)

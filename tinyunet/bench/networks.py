@@ -16,6 +16,7 @@ from . import output, pytorch
 from .timing import OURS, Side, summarize, time_in_turn, validate
 
 TRAINING, INFERENCE = "training step", "inference"
+RECOMPUTED = "tinyunet, recompute"  # a side whose blocks are recomputed in backward, for `memory`
 WARM_UP = 3  # rounds before the clock on a GPU, where libraries choose their algorithms and fill their memory pools
 TOLERANCE = 1e-4  # relative, of the loss and of the scores
 TOLERANCE_OF_GRADIENTS = 3e-3  # they jump where the input of a rectifier or a maximum rounds to the other side
@@ -75,7 +76,8 @@ def inference(model: UNet, images: np.ndarray) -> Side:
 def side(task: str, name: str, case: Case, torch=None, device: str = "cpu") -> Side:
     """Return one side of a task, with a network of its own; all start with the same weights and images."""
     model, (images, masks) = case.model(), case.data()
-    if name == OURS:
+    if name in (OURS, RECOMPUTED):
+        model.recompute = name == RECOMPUTED
         model, images, masks = model.to(device), to_device(images, device), to_device(masks, device)
         return training_step(model, images, masks) if task == TRAINING else inference(model, images)
     layout = pytorch.LAYOUTS[name]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .. import functional as F
-from ..glass.cost import cost_of
+from ..glass.cost import Cost, cost_of
 from . import pytorch
 
 
@@ -20,8 +20,6 @@ class Case:
     """A differentiable operation on random inputs.
 
     `ours` takes Tensors, `torch` the module torch and its tensors. `options` are those that the cost depends on.
-    `other_bytes` are read forward besides the inputs (labels). Where the gradients are mere views of the upstream
-    gradient, `backward` is False: there is nothing to time.
     """
 
     op: str
@@ -30,16 +28,13 @@ class Case:
     ours: Callable
     torch: Callable
     options: dict = field(default_factory=dict)
-    other_bytes: int = 0
-    backward: bool = True
 
     def __str__(self) -> str:
         return f"{self.op} {self.detail}"
 
-    @property
-    def flops(self) -> tuple[int, int]:
-        """Those of forward and of backward."""
-        return tuple(cost_of(self.op, self.shapes, self.options, direction=d).flops for d in ("forward", "backward"))
+    def cost(self, direction: str) -> Cost:
+        """Return the FLOPs and bytes of "forward" or "backward"."""
+        return cost_of(self.op, self.shapes, self.options, direction=direction)
 
     def inputs(self) -> list[np.ndarray]:
         """Return random inputs, always the same."""
@@ -112,7 +107,6 @@ def concat(C: int, size: int, N: int = 4) -> Case:
         ((N, C, size, size),) * 2,
         lambda *xs: F.concat(xs),
         lambda torch, *xs: torch.cat(xs, 1),
-        backward=False,
     )
 
 
@@ -130,7 +124,6 @@ def loss(name: str, C: int, size: int, N: int = 4) -> Case:
         (shape,),
         lambda z: getattr(F, name)(z, target),
         in_torch[name],
-        other_bytes=target.nbytes,
     )
 
 

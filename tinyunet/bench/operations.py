@@ -87,24 +87,17 @@ def works_of(case: Case, rungs: dict[str, Rung], torch) -> list[Work]:
     sides = {name: _ours(case, rung) for name, rung in rungs.items()}
     if torch:
         sides["PyTorch"] = _in_torch(case, torch)
-    y = reference["forward"]()[0]
-    inputs = sum(array.nbytes for array in case.inputs())
-    moved = {
-        "forward": inputs + case.other_bytes + y.data.nbytes,
-        "backward": y.data.nbytes + y.creator.saved_bytes + inputs,  # each gradient is as large as its input
-    }
     return [
         Work(
             case.op,
             case.detail,
             direction,
-            flops,
-            moved[direction],
+            *case.cost(direction),
             arrays(reference[direction]()),
             {name: side[direction] for name, side in sides.items()},
         )
-        for direction, flops in zip(("forward", "backward"), case.flops, strict=True)
-        if case.backward or direction == "forward"
+        for direction in ("forward", "backward")
+        if case.cost(direction).bytes  # gradients that are views of the upstream gradient leave nothing to time
     ]
 
 

@@ -13,6 +13,7 @@ from .timing import OURS
 
 COLOURS = {
     OURS: "#0072B2",
+    "tinyunet, recompute": "#56B4E9",
     "reference (NumPy)": "#999999",
     "numba, plain loops": "#56B4E9",
     "numba": "#0072B2",

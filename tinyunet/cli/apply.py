@@ -7,15 +7,10 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .common import add_device, add_out
-
-if TYPE_CHECKING:
-    from ..inference import Segmenter
-
+from .common import add_device, add_out, folder_to_write, load
 
 _BLANK = "take cases that lack modalities, such as NAME_0001.*, as if they were blank; train with --drop-channel for it"
 
@@ -112,18 +107,6 @@ def _how(options: argparse.Namespace) -> tuple[dict, dict]:
     return tuple({k: v for k in usual if (v := getattr(options, k)) != usual[k]} for usual in unlike)
 
 
-def _load(options: argparse.Namespace) -> Segmenter:
-    """Load the network onto the device asked for, and name it if it is a GPU."""
-    from ..backend import choose_device
-    from ..inference import Segmenter
-
-    device, text = choose_device(options.device)
-    segmenter = Segmenter.load(options.model).to(device)
-    if text != "cpu":
-        print(f"device: {text}")
-    return segmenter
-
-
 def _predict(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
@@ -133,13 +116,13 @@ def _predict(options: argparse.Namespace) -> int:
     from ..inference import large, tidy, tiles
     from .writing import predict_large, write_case
 
-    segmenter = _load(options)
+    out = folder_to_write(options.out)
+    segmenter = load(options)
     look, keep = _how(options)
     tidy(np.zeros((1, 1), np.int64), **keep)  # finds wrong options before any work is done
     channels = segmenter.model.arguments["in_channels"]
     cases = find_cases(options.images, channels, options.blank_missing)
     segmenter.compile_kernels(**look)
-    out = Path(options.out)
     kinds = ["labels", "views", *(kind for kind in ("probabilities", "uncertainty") if getattr(options, kind))]
     for kind in kinds:
         (out / kind).mkdir(parents=True, exist_ok=True)
@@ -173,11 +156,9 @@ def _predict(options: argparse.Namespace) -> int:
             prediction = examined and type(examined)(*(a[part] for a in examined))
             write_case(options, segmenter, case, scan, labels, p[part], prediction)
     done = len(cases) - failed
-    pairs = zip(segmenter.mask_values, segmenter.class_names, strict=True)
-    print(
-        f"{done} of {len(cases)} images segmented; {out / 'labels'} holds the values "
-        f"{', '.join(f'{value} ({name})' for value, name in pairs)}; look at {out / 'views'}"
-    )
+    values = ", ".join(f"{v} ({name})" for v, name in zip(segmenter.mask_values, segmenter.class_names, strict=True))
+    places = f"; {out / 'labels'} holds the values {values}; look at {out / 'views'}"
+    print(f"{done} of {len(cases)} images segmented{places if done else ''}")
     lacking = [case.name for case in cases if case.blank]
     if lacking:
         print(f"look at this: modalities were missing, and taken as blank, in {len(lacking)} cases: {some(lacking)}")
@@ -212,10 +193,11 @@ def _evaluate(options: argparse.Namespace) -> int:
     from ..inference import tidy
     from ..report import facts_of_run, write_evaluation
 
-    segmenter = _load(options)
+    out = folder_to_write(options.out)
+    segmenter = load(options)
     look, keep = _how(options)
     tidy(np.zeros((1, 1), np.int64), **keep)
-    root, model, out = Path(options.data), Path(options.model), Path(options.out)
+    root, model = Path(options.data), Path(options.model)
     run = model if model.is_dir() else model.parent
     split = options.split or ("test" if (root / "test").is_dir() else None)
     channels = segmenter.model.arguments["in_channels"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .common import add_device, add_out
+from .common import add_device, add_out, folder_to_write, load
 
 
 def add(commands) -> None:
@@ -57,7 +57,6 @@ def _pixel(text: str) -> tuple[int, int]:
 def _attribute(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from ..backend import choose_device
     from ..data.write import write_array
     from ..glass.attribution.deletion import delete_pixels
     from ..glass.attribution.figures import show_deletion, show_maps
@@ -65,11 +64,10 @@ def _attribute(options: argparse.Namespace) -> int:
     from ..glass.attribution.question import Question
     from ..glass.attribution.saliency import saliency
     from ..glass.attribution.seg_grad_cam import seg_grad_cam
-    from ..inference import Segmenter
     from ..plot import save_figure
 
-    device, _ = choose_device(options.device)
-    segmenter = Segmenter.load(options.model).to(device)
+    out = folder_to_write(options.out)
+    segmenter = load(options)
     target = _class_index(options.target, segmenter.class_names)
     if options.samples < 1:
         raise ValueError(f"--samples must be at least 1, got {options.samples}")
@@ -85,7 +83,6 @@ def _attribute(options: argparse.Namespace) -> int:
     }
     maps = {method: make(*asked) for method, make in methods.items()}
     deletion = delete_pixels(segmenter, image, target, maps, question.region)
-    out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
     for method, map in maps.items():
         write_array(out / f"{name}-{method.lower()}.npy", map)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
-from .common import add_out
+from .common import add_out, folder_to_write
 
 
 def add(commands) -> None:
@@ -39,6 +38,7 @@ def _run(options: argparse.Namespace) -> int:
     from ..checkup.sheet import contact_sheet
     from ..files import write_whole
 
+    out = folder_to_write(options.out)
     for name, lowest in (("size", 1), ("channels", 1)):
         value = getattr(options, name)
         if value is not None and value < lowest:
@@ -58,7 +58,6 @@ def _run(options: argparse.Namespace) -> int:
         write_whole(options.json, json.dumps(found.to_dict(), indent=1))
         print(f"All files of all findings: {options.json}")
     if found.cases:
-        out = Path(options.out)
         out.mkdir(parents=True, exist_ok=True)
         plot.save_figure(contact_sheet(found), out / "contact_sheet.png")
         print(f"Look at {out / 'contact_sheet.png'}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from .common import folder_to_write
+
 
 def add(commands) -> None:
     """Add the command to the parser."""
@@ -20,7 +22,7 @@ def add(commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    folder = Path(options.folder)
+    folder = folder_to_write(options.folder)
     return _show_progress(folder) if options.progress else _write(folder, options.solved)
 
 

@@ -7,6 +7,7 @@ import shutil
 import sys
 
 from ..files import write_whole
+from .common import network
 
 
 def add(commands) -> None:
@@ -32,17 +33,10 @@ def add(commands) -> None:
 
 def _graph(options: argparse.Namespace) -> int:
     from ..glass import draw_graph
-    from ..inference import Segmenter
-    from ..nn import UNet
 
     if options.size < 1:
         raise ValueError(f"--size takes a positive number of pixels, got {options.size}")
-    if options.model in ("article", "paper"):
-        model = getattr(UNet, options.model)()
-    elif options.model == "unet":
-        model = UNet(1, 2, base_channels=16, depth=3)
-    else:
-        model = Segmenter.load(options.model).model
+    model = network(options.model)
     side = model.next_size(options.size)
     drawing = draw_graph(model, (1, model.arguments["in_channels"], side, side))
     drawing.save(options.out)

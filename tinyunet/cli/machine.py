@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .common import add_device, add_out
+from .common import add_device, add_out, folder_to_write
 
 
 def add(commands) -> None:
@@ -17,7 +17,7 @@ def add(commands) -> None:
     mode.add_argument(
         "--ladder", nargs="?", const="conv2d", metavar="OP", help="one operation, rung by rung (default: conv2d)"
     )
-    mode.add_argument("--memory", action="store_true", help="peak memory of a training step")
+    mode.add_argument("--memory", action="store_true", help="peak memory of a training step, also with --recompute")
     mode.add_argument("--scaling", action="store_true", help="images of 64 to 512 pixels, networks of 8 to 64 channels")
     bench.add_argument("--quick", action="store_true", help="only the first and the last case")
     bench.add_argument("--rounds", type=int, default=10, metavar="N", help="how often each side runs (default: 10)")
@@ -36,7 +36,8 @@ def add(commands) -> None:
 def _bench(options: argparse.Namespace) -> int:
     from ..bench import command
 
-    return command.run(options, options.device)
+    folder_to_write(options.out)
+    return command.run(options)
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from .common import network
+
 
 def add(commands) -> None:
     """Add the commands to the parser."""
@@ -11,14 +13,21 @@ def add(commands) -> None:
     summary.description = "Show output shape, parameters, receptive field and bytes of every layer."
     summary.set_defaults(run=_summary)
     summary.add_argument(
-        "model", nargs="?", help="checkpoint, folder of a run, 'article' or 'paper'; default: a new UNet"
+        "model",
+        nargs="?",
+        default="unet",
+        help="checkpoint, folder of a run, 'article', 'paper' or 'unet' (default: that of `tinyunet train`)",
     )
     summary.add_argument(
         "--size", type=int, nargs="+", default=[256], metavar="PIXELS", help="height and width (default: 256)"
     )
-    for name, default in (("in-channels", 1), ("classes", 2), ("base-channels", 16), ("depth", 3)):
-        text = f"of a new UNet (default: {default})"
-        summary.add_argument(f"--{name}", type=int, default=default, metavar="N", help=text)
+    for name, text in (
+        ("in-channels", "of a new network (default: 1)"),
+        ("classes", "of a new network (default: 2, of the article's 1)"),
+        ("base-channels", "of 'unet' (default: 16)"),
+        ("depth", "of 'unet' (default: 3)"),
+    ):
+        summary.add_argument(f"--{name}", type=int, default=argparse.SUPPRESS, metavar="N", help=text)
 
     convert = commands.add_parser("convert", help="weights of PyTorch to a checkpoint, or a network to weights")
     convert.description = (
@@ -35,19 +44,11 @@ def add(commands) -> None:
 
 
 def _summary(options: argparse.Namespace) -> int:
-    from ..inference import Segmenter
-    from ..nn import UNet
-
     size = options.size if len(options.size) == 2 else options.size * 2
     if len(size) != 2 or min(size) < 1:
         raise ValueError(f"--size takes one or two positive numbers, got {options.size}")
-    sizes = {name: getattr(options, name) for name in ("in_channels", "classes")}
-    if options.model in ("article", "paper"):
-        model = getattr(UNet, options.model)(**sizes)
-    elif options.model:
-        model = Segmenter.load(options.model).model
-    else:
-        model = UNet(**sizes, base_channels=options.base_channels, depth=options.depth)
+    names = ("in_channels", "classes", "base_channels", "depth")
+    model = network(options.model, **{name: getattr(options, name) for name in names if name in options})
     print(model.summary(*(model.next_size(side) for side in size)))
     return 0
 

@@ -101,7 +101,7 @@ class Trace(Observer):
         trace = cls()
         for op in ops_behind(tensor.creator):
             used = [p for p in op.parents if p is not None and not isinstance(p, Parameter)]
-            inputs = [trace._numbers[p] if isinstance(p, Op) else trace._number_of(p) for p in used]
+            inputs = [trace._numbers[p] if isinstance(p, Op) else trace._number_or_leaf(p) for p in used]
             for parent, shape in zip(op.parents, op.shapes, strict=True):
                 if isinstance(parent, Op):
                     trace.nodes[trace._numbers[parent]].shape = shape
@@ -117,7 +117,7 @@ class Trace(Observer):
         with self._one_operation():
             out = super().forward(op, tensors, options)
         used = [t for t in tensors if t is not None]
-        inputs = [self._number_of(t) for t in used if not isinstance(t, Parameter)]
+        inputs = [self._number_or_leaf(t) for t in used if not isinstance(t, Parameter)]
         layer = tuple(settings.current_layer().split("."))
         node = Node(name_of(op), layer, inputs, out.shape, _if_small(out.data), saved=_saved(op))
         node.parameters = [t for t in used if isinstance(t, Parameter)]
@@ -160,7 +160,7 @@ class Trace(Observer):
             return node.gradient
         return _small_or_norm(node.leaf.grad)
 
-    def _number_of(self, tensor: Tensor) -> int:
+    def _number_or_leaf(self, tensor: Tensor) -> int:
         """Return the number of the node that made a tensor; one that is new is a leaf, or made before the trace."""
         number = self.number_of(tensor)
         if number is None:

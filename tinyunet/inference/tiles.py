@@ -153,14 +153,35 @@ def caveat(model: UNet, tile: int, overlap: int | None) -> str:
 def forecast(model: UNet, height: int, width: int) -> int:
     """Return about how many bytes the network needs at once to segment an image of this size.
 
-    The most is alive where the last skip is joined: the skip, what was enlarged, both of them together, and the output
-    of the convolution that follows.
+    The most is alive on the way up, behind the first convolution of a level: the skips of this level and of those
+    above, the map from below, what was enlarged of it, that and the skip joined, the convolution's output and that of
+    the next layer. It is level 1, but for small images in wide networks: there a deep one, where the convolution's
+    scratch memory counts.
     """
     arguments = model.arguments
-    base, classes = arguments["base_channels"], max(arguments["classes"], 2)
-    channels = base * (7 if arguments["up"] == "nearest" else 5) + 3 * arguments["in_channels"] + 4 * classes
+    base, classes, depth = arguments["base_channels"], max(arguments["classes"], 2), model.depth
     pixels = model.next_size(height + model.border) * model.next_size(width + model.border)
-    return 4 * channels * pixels
+    enlarged = 2 if arguments["up"] == "nearest" else 1  # in units of the level's channels
+    skips, most = 0.0, (base + 3 * classes) * pixels  # the last map; scores and probabilities
+    for level in range(depth):
+        channels, size = base * 2**level, base * pixels / 2**level
+        skips += size
+        joined = 1 + enlarged
+        alive = skips + (0.5 + enlarged + joined + 2) * size + _scratch(joined * channels, channels)
+        most = max(most, alive)
+    channels, size = base * 2**depth, base * pixels / 2**depth
+    most = max(most, skips + 2.5 * size + _scratch(channels, channels))
+    return int(4 * (most + 3 * arguments["in_channels"] * pixels))
+
+
+def _scratch(C: int, O: int) -> int:
+    """Return how many numbers a 3 x 3 convolution C -> O holds on a CPU besides its maps, see `ops/conv2d/cpu_fast.py`.
+
+    They are the lifted weights, twice as many as the weights, and in each thread the lifted rows of a tile.
+    """
+    from numba import get_num_threads
+
+    return 18 * C * O + get_num_threads() * 6 * max(min(16384, 300 * C), 80 * C)
 
 
 def choose_tile(model: UNet, free: int | None) -> int:

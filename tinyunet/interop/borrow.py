@@ -75,10 +75,13 @@ def convert(source: str | Path, out: str | Path, *, names: str = "tinyunet") -> 
     CheckpointError
         If `source` cannot be used.
     ValueError
-        If `names` is unknown, or the network has no counterpart in milesial/Pytorch-UNet.
+        If `names` is unknown, `out` does not end in .safetensors, or the network has no counterpart in
+        milesial/Pytorch-UNet.
     """
     if names not in ("tinyunet", "milesial"):
         raise ValueError(f"names must be 'tinyunet' or 'milesial', got {names!r}")
+    if Path(out).suffix != ".safetensors":
+        raise ValueError(f"what is written is a safetensors file; give it a name that ends so, not {str(out)!r}")
     segmenter = borrow(source)
     model, normalize = segmenter.model, segmenter.normalize
     a = model.arguments

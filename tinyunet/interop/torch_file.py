@@ -80,7 +80,9 @@ def read_weights(path: str | Path) -> Weights:
         raise CheckpointError(f"{path} cannot be used: {error}") from error
     if start.startswith(b"\x80") or b"ustar" in start:
         raise CheckpointError(f"{path} is of the format that PyTorch wrote before 1.6 (2020); {_RESAVE}")
-    raise CheckpointError(f"{path} is neither a safetensors file nor one of torch.save (or it is damaged)")
+    raise CheckpointError(
+        f"{path} is neither a checkpoint of tinyunet nor weights of PyTorch (safetensors or torch.save), or is damaged"
+    )
 
 
 def write_weights(path: str | Path, arrays: dict[str, np.ndarray]) -> None:

@@ -54,7 +54,6 @@ def delete_pixels(
     steps: int = 20,
     orders: int = 3,
     seed: int = 0,
-    batch: int = 8,
 ) -> Deletion:
     """Blank pixels, the most relevant first, and compare how the score falls with random orders.
 
@@ -72,8 +71,6 @@ def delete_pixels(
         Number of random orders.
     seed : int
         Of these orders.
-    batch : int
-        Images per forward pass.
 
     Returns
     -------
@@ -82,14 +79,14 @@ def delete_pixels(
     Raises
     ------
     ValueError
-        If a map has another size than the image, or steps, orders or batch are below 1; otherwise as in `Question`.
+        If a map has another size than the image, or steps or orders are below 1; otherwise as in `Question`.
     """
     question = Question(model, image, target, region)
     for title, map in maps.items():
         if map.shape != question.labels.shape:
             raise ValueError(f"the map {title!r} is {map.shape}, the image {question.labels.shape}; they must agree")
-    if min(steps, orders, batch) < 1:
-        raise ValueError(f"steps, orders and batch must be at least 1, got {steps}, {orders} and {batch}")
+    if min(steps, orders) < 1:
+        raise ValueError(f"steps and orders must be at least 1, got {steps} and {orders}")
     size = question.labels.size
     blank = question.blank(blank)
     counts = np.linspace(0, size, steps + 1).round().astype(int)
@@ -100,8 +97,9 @@ def delete_pixels(
         rank[order] = np.arange(size)
         rank = rank.reshape(question.labels.shape)
         scores = []
-        for k in range(0, len(counts), batch):
-            x = np.stack([np.where(rank < count, blank, question.x[0]) for count in counts[k : k + batch]])
+        for k in range(0, len(counts), question.together):
+            now = counts[k : k + question.together]
+            x = np.stack([np.where(rank < count, blank, question.x[0]) for count in now])
             scores.append(question.score(x))
         return np.concatenate(scores) / question.region.sum()
 

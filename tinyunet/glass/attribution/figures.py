@@ -6,12 +6,13 @@ different methods, whose units differ, can be compared by their places only.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
-from math import ceil
+from itertools import zip_longest
 
 import numpy as np
 
-from ...plot import CLASS_COLOURS, new_figure, outline, paint
+from ...plot import CLASS_COLOURS, class_patches, new_figure, outline, paint
 from .deletion import Deletion
 from .sanity import WeightsCheck
 
@@ -20,6 +21,9 @@ MARK = "#56B4E9"
 
 CLIP = 99.5
 """Percentile of the values but 0 from which on colours no longer change: a few are far above all others."""
+
+COLUMNS = 4
+"""Pictures side by side, at most."""
 
 
 def show_maps(
@@ -32,7 +36,7 @@ def show_maps(
     class_names: Sequence[str] = (),
     title: str = "",
 ):
-    """Draw image, truth, prediction and maps side by side.
+    """Draw image, truth, prediction and maps side by side; if they are many, the maps below the others.
 
     Parameters
     ----------
@@ -52,34 +56,32 @@ def show_maps(
     -------
     matplotlib.figure.Figure
     """
-    from matplotlib.patches import Patch
-
     labels = {"image": np.zeros_like(prediction), "truth": truth, "prediction": prediction}
     pictures = {name: paint(image, outline(a), alpha=1) for name, a in labels.items() if a is not None}
-    count = len(pictures) + len(maps)
-    rows = ceil(count / 4)
-    columns = ceil(count / rows)
+    rows = [[*pictures, *maps]]
+    if len(rows[0]) > COLUMNS:
+        rows = [list(pictures), *(list(maps)[k : k + COLUMNS] for k in range(0, len(maps), COLUMNS))]
+    columns = max(map(len, rows))
     H, W = prediction.shape
-    figure = new_figure(2.9 * columns, rows * (min(max(2.5 * H / W, 1), 6) + 0.6) + 0.6)
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for a, (name, picture) in zip(axes, pictures.items(), strict=False):
-        a.imshow(picture, interpolation="nearest")
-        a.set_title(name, fontsize=10)
-    for a, (name, map) in zip(axes[len(pictures) :], maps.items(), strict=False):
-        extend = "both" if map.min() < 0 else "max"
-        figure.colorbar(_draw(a, map), ax=a, location="bottom", shrink=0.8, aspect=30, extend=extend)
-        a.set_title(name, fontsize=10)
-    for a in axes[count:]:
-        a.set_visible(False)
-    for a in axes:
-        a.set(xticks=[], yticks=[])
-    if region is not None:
-        for a in (axes[0], *axes[len(pictures) : count]):
-            _mark(a, region)
-    colours = [CLASS_COLOURS[k % len(CLASS_COLOURS)] for k in range(max(len(class_names) - 1, 0))]
-    handles = [Patch(color=c, label=name) for c, name in zip(colours, class_names[1:], strict=True)]
-    if handles:
-        figure.legend(handles=handles, loc="outside lower left", ncols=6, frameon=False, fontsize=9)
+    figure = new_figure(2.9 * columns, len(rows) * (min(max(2.5 * H / W, 1), 6) + 0.6) + 0.8)
+    figure.get_layout_engine().set(h_pad=0.1)  # inches around everything, so that no title touches another
+    for names, axes in zip(rows, figure.subplots(len(rows), columns, squeeze=False), strict=True):
+        for name, a in zip_longest(names, axes):
+            if name is None:
+                a.set_visible(False)
+                continue
+            if name in pictures:
+                a.imshow(pictures[name], interpolation="nearest")
+            else:
+                extend = "both" if maps[name].min() < 0 else "max"
+                shown = _draw(a, maps[name])
+                figure.colorbar(shown, ax=a, location="bottom", shrink=0.8, aspect=30, extend=extend)
+            if region is not None and name not in ("truth", "prediction"):
+                _mark(a, region)
+            a.set_title(textwrap.fill(name, 30), fontsize=10)
+            a.set(xticks=[], yticks=[])
+    if class_names:
+        figure.legend(handles=class_patches(class_names), loc="outside lower left", ncols=6, frameon=False, fontsize=9)
     figure.suptitle(title, fontsize=11)
     return figure
 

@@ -29,7 +29,6 @@ def occlusion(
     patch: int | None = None,
     stride: int | None = None,
     blank: float | None = None,
-    batch: int = 8,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> np.ndarray:
     """Return by how much the score of a class over a region falls where the image is hidden.
@@ -44,8 +43,6 @@ def occlusion(
         From patch to patch, at most `patch`, by default half of it. Where patches overlap the map is their mean.
     blank : float, optional
         What is put in place of a patch, in normalised intensities; by default the mean of each channel.
-    batch : int
-        Patches per forward pass.
     progress : callable
         Wraps the list of batches, such as `tqdm.tqdm`.
 
@@ -57,23 +54,22 @@ def occlusion(
     Raises
     ------
     ValueError
-        If patch, stride or batch are below 1 or stride exceeds patch; otherwise as in `Question`.
+        If patch or stride are below 1 or stride exceeds patch; otherwise as in `Question`.
     """
     question = Question(model, image, target, region)
     H, W = question.labels.shape
     patch = max(4, min(H, W) // 10) if patch is None else patch
     stride = max(1, patch // 2) if stride is None else stride
-    if not (1 <= stride <= patch and batch >= 1):
+    if not 1 <= stride <= patch:
         raise ValueError(
-            f"expected 1 <= stride <= patch, so that no pixel is left out, and batch >= 1; got stride={stride}, "
-            f"patch={patch}, batch={batch}"
+            f"expected 1 <= stride <= patch, so that no pixel is left out, got stride={stride} and patch={patch}"
         )
     blank = question.blank(blank)
     whole = question.score(question.x)[0]
     patches = [(slice(p, p + patch), slice(q, q + patch)) for p in range(0, H, stride) for q in range(0, W, stride)]
     total, count = np.zeros((H, W)), np.zeros((H, W))
-    for k in progress(range(0, len(patches), batch)):
-        hidden = patches[k : k + batch]
+    for k in progress(range(0, len(patches), question.together)):
+        hidden = patches[k : k + question.together]
         x = np.repeat(question.x, len(hidden), axis=0)
         for each, where in zip(x, hidden, strict=True):
             each[:, *where] = blank

@@ -8,7 +8,7 @@ with z the network's scores before softmax: the logarithm of the odds p / (1 - p
 would not do: softmax compares, so a class can win while its own score falls, if the others fall further.
 
 `saliency`, `occlusion`, `seg_grad_cam` and the checks of such maps all ask about S; here it is computed, with its
-gradient, for images of any size.
+gradient, for whole images of any height and width.
 
 Reference: Vinogradova et al., Towards interpretable semantic segmentation via gradient-weighted class activation
 mapping, 2020.
@@ -18,20 +18,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import isqrt
 
 import numpy as np
 
 from ... import functional as F
 from ...autograd import Tensor
-from ...backend import library_of, to_device
+from ...backend import library_of, memory_of, to_device
 from ...inference import Segmenter
-from ...inference.tiles import Axis, cut
+from ...inference.segmenter import TOGETHER
+from ...inference.tiles import Axis, cut, forecast
 from ...nn import Module, UNet
+from ...nn.summary import readable_bytes
 from ...ops.shapes import ShapeError
 from ...settings import no_grad
 
 Region = np.ndarray | tuple[int, int] | None
 """A bool mask (H, W), one pixel (i, j), or None: every pixel that the network gives to the class."""
+
+GRADIENT = 3
+"""Memory of a gradient in units of that of a prediction, at most: 1.1 to 2.8 in nine UNets that were measured."""
 
 
 class Question:
@@ -61,6 +67,8 @@ class Question:
         M, whatever it was given as.
     rows, columns : Axis
         How the image is padded.
+    together : int
+        How many images of this size are put through the network at once.
 
     Raises
     ------
@@ -68,6 +76,8 @@ class Question:
         If the network does not take the image, or a module's output has another height or width.
     ValueError
         If there is no such class, the region has another shape, another dtype or lies outside, or nothing is in it.
+    MemoryError
+        If the memory that is free does not suffice for an image of this size; before any is taken.
     """
 
     def __init__(self, model: Segmenter | Module, image: np.ndarray, target: int, region: Region = None):
@@ -82,6 +92,7 @@ class Question:
         dtype = next((parameter.dtype for parameter in self.model.parameters()), np.float32)
         self.x = x[None].astype(dtype)
         self.rows, self.columns = (_axis(self.model, size) for size in x.shape[1:])
+        self.together = max(1, TOGETHER // max(x[0].size, 1))
         with no_grad():
             z = self._run(Tensor(self.x)).numpy()
         self.here = tuple(slice(axis.offset, axis.offset + axis.size) for axis in (self.rows, self.columns))
@@ -104,8 +115,8 @@ class Question:
             mask = self.labels == self.target
             if not mask.any():
                 raise ValueError(
-                    f"the network gives no pixel of this image to class {self.target}; ask about a pixel, "
-                    "region=(i, j), or about a mask"
+                    f"the network gives no pixel of this image to class {self.target}; ask about a pixel (--pixel I,J, "
+                    "or region=(i, j)) or about a mask"
                 )
             return mask
         mask = np.asarray(region)
@@ -126,6 +137,8 @@ class Question:
 
     def _run(self, x: Tensor) -> Tensor:
         """Return the scores of images x (N, C, H, W), padded as for prediction: (N, K, OH, OW)."""
+        if isinstance(self.model, UNet):
+            _require_memory(self.model, *x.shape[2:], GRADIENT if x.requires_grad else 1)
         margins = tuple(side for axis in (self.rows, self.columns) for side in (axis.before, axis.after))
         with self.model.evaluating():
             return self.model(F.pad(x, margins, mode="edge").to(self.model.device))
@@ -136,7 +149,7 @@ class Question:
         Parameters
         ----------
         x : (N, C, H, W) float array
-            Normalised, like `x` of this question.
+            Normalised, like `x` of this question; not many more than `together`.
 
         Returns
         -------
@@ -195,6 +208,18 @@ class Question:
 def _axis(model: Module, size: int) -> Axis:
     """Tell how an axis of the image is padded for a network; one that is no UNet takes it as it is."""
     return cut(model, size, 0, None) if isinstance(model, UNet) else Axis(size, 0, 0, 0, 0, size, (0,), 0)
+
+
+def _require_memory(model: UNet, H: int, W: int, times: int) -> None:
+    """Raise a MemoryError if `times` the memory of a prediction is not free."""
+    memory, needed = memory_of(model.device), times * forecast(model, H, W)
+    if memory and needed > memory[0]:
+        side = isqrt(H * W * memory[0] // needed)
+        raise MemoryError(
+            f"maps are made of whole images, which takes about {readable_bytes(needed)} for one of {H} x {W}, and "
+            f"{readable_bytes(memory[0])} are free on {model.device}; cut out what you ask about, at most about "
+            f"{side} x {side} pixels"
+        )
 
 
 @contextmanager

@@ -47,7 +47,7 @@ class Example:
 
     def result(self) -> str:
         """Write the element `at` of y in numbers."""
-        return (self.recipe.write_result or _sum_of_products)(self)
+        return self.recipe.write_result(self) if self.recipe.write_result else self.trace.sum_of_products()
 
     def gradient(self) -> str:
         """Write the element `source` of gx in numbers."""
@@ -82,12 +82,6 @@ def compute(name: str, function: Callable | type[Op]) -> Example:
 
 def _fresh(options: Mapping) -> dict:
     return {key: value() if callable(value) else value for key, value in options.items()}
-
-
-def _sum_of_products(e: Example) -> str:
-    """The element of y as constant and products, as its own derivative tells them."""
-    products = [f"{as_factor(t.value)}*{as_factor(t.factor)}" for t in e.trace.terms]
-    return " + ".join(([as_factor(e.trace.constant)] if e.trace.constant else []) + products)
 
 
 def _sum_over_results(e: Example) -> str:

@@ -21,6 +21,7 @@ from ...autograd import Op
 from ...nn.summary import readable_bytes
 from ...ops import arithmetic
 from ..cost import Cost, cost_of, name_of
+from ..page import document
 from ..provenance.figures import planes
 from .code import Code, Definition, code_of
 from .examples import Example, compute
@@ -106,6 +107,11 @@ class Explanation(NamedTuple):
     example: Example
 
     @property
+    def convention(self) -> str:
+        """What the index letters mean: the paragraph about them in the documentation of `tinyunet.ops`."""
+        return next(part for part in inspect.getdoc(ops).split("\n\n") if part.startswith("Index letters"))
+
+    @property
     def equations(self) -> list[int]:
         """The numbers of the equations that the code computes."""
         return sorted({k for rung in self.code.rungs for d in rung.definitions for k in d.equations})
@@ -171,14 +177,7 @@ class Explanation(NamedTuple):
 
     def page(self) -> str:
         """Return the explanation as an HTML document that needs nothing else."""
-        from .page import document
-
-        return document(self)
-
-
-def index_convention() -> str:
-    """Return what the index letters mean: the paragraph about them in the documentation of `tinyunet.ops`."""
-    return next(part for part in inspect.getdoc(ops).split("\n\n") if part.startswith("Index letters"))
+        return document(f"tinyunet explain {self.name}", self._repr_html_())
 
 
 def _document(function: Callable | type[Op]) -> tuple[str, list[tuple[int | None, str]], str]:

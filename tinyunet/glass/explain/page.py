@@ -7,10 +7,10 @@ one another, and a tap does what the pointer does.
 from __future__ import annotations
 
 import re
+from html import escape
 from typing import TYPE_CHECKING
 
 from ...plot import INPUT, KERNEL, OUTPUT
-from ...report.html import escape
 from .code import equations_of_line, together
 
 if TYPE_CHECKING:
@@ -53,14 +53,12 @@ def _together(equations) -> str:
 
 def fragment(e: Explanation) -> str:
     """Return an explanation as HTML for a notebook."""
-    from .explanation import index_convention
-
     parts = [f"<h1>{escape(e.name)}</h1>", f"<p>{escape(e.summary)}</p>"]
     if e.formula:
         lines = "".join(_line(text, number) for number, text in e.formula)
         parts.append(f'<h2>Formula</h2><pre class="formula">{lines}</pre>')
     parts += [_prose(block) for block in e.notes.split("\n\n") if block]
-    parts.append(_prose(index_convention()))
+    parts.append(_prose(e.convention))
     parts.append(f"<h2>In numbers</h2>{_example(e)}")
     parts.append(f"<h2>Cost</h2><pre>{escape(e.cost())}</pre>")
     parts.append(f"<h2>The operation</h2><h3>{escape(e.code.file)}</h3>{_code(e.code.op, '#')}")
@@ -80,16 +78,6 @@ def fragment(e: Explanation) -> str:
         parts.append(f"<h2>What the files say about themselves</h2><table>{rows}</table>")
     known = {k for k, _ in e.formula if k} | set(e.equations)
     return f'<div class="tinyunet-explain"><style>{_STYLE}{_together(sorted(known))}</style>\n{"".join(parts)}</div>'
-
-
-def document(e: Explanation) -> str:
-    """Return an explanation as a whole HTML document."""
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>tinyunet explain {escape(e.name)}</title>\n</head>\n"
-        f'<body style="margin: 0; padding: 1rem; background: #fff">\n{fragment(e)}\n</body>\n</html>\n'
-    )
 
 
 def _line(text: str, equation: int | None, comment: str = "") -> str:

@@ -19,14 +19,12 @@ GAP = " | "
 
 def as_text(e: Explanation, width: int) -> str:
     """Return an explanation as text; see `Explanation.text`."""
-    from .explanation import index_convention
-
     parts = [f"{e.name}: {e.summary}"]
     if e.formula:
         parts.append(_heading("Formula") + "\n" + "\n".join(f"    {line}".rstrip() for _, line in e.formula))
     if e.notes:
         parts.append(e.notes)
-    parts += [index_convention(), f"{_heading(f'The operation: {e.code.file}')}\n{e.code.op}"]
+    parts += [e.convention, f"{_heading(f'The operation: {e.code.file}')}\n{e.code.op}"]
     for equation, columns in e.rows():
         title = "What these use" if equation is None else f"Equation ({equation})"
         lines = [f"    {line}" for number, line in e.formula if number == equation and equation is not None]
@@ -60,9 +58,7 @@ def _broken(code: str, width: int) -> list[str]:
     lines = []
     for line in code.splitlines():
         inner = " " * (len(line) - len(line.lstrip()) + 4)
-        lines += textwrap.wrap(line, width, subsequent_indent=inner, drop_whitespace=True, break_on_hyphens=False) or [
-            ""
-        ]
+        lines += textwrap.wrap(line, width, subsequent_indent=inner, break_on_hyphens=False) or [""]
     return lines
 
 

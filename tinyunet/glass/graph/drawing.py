@@ -20,9 +20,10 @@ from ...nn.module import Module, Parameter
 from ...nn.summary import readable_bytes
 from ...settings import use_kernels
 from ...tensor import Tensor
+from ..page import document
 from ..trace import Node, Trace, norm_of, trace
 from .layout import place
-from .svg import ALL, START, Box, Frame, View, draw_page, draw_parts, draw_svg
+from .svg import ALL, START, Box, Frame, View, draw_parts, draw_svg
 
 
 @dataclass
@@ -31,9 +32,13 @@ class Group:
 
     key: str
     name: str
-    level: int
     outer: Group | None
     members: list[int]
+
+    @property
+    def level(self) -> int:
+        """How many groups are around it."""
+        return self.outer.level + 1 if self.outer else 0
 
 
 def draw_graph(
@@ -130,7 +135,7 @@ class Drawing:
         path = Path(path)
         if path.suffix not in (".html", ".svg"):
             raise ValueError(f"a graph is written as .html or .svg, got {path.name!r}")
-        content = self._repr_svg_() if path.suffix == ".svg" else draw_page("Computation graph", self._repr_html_())
+        content = self._repr_svg_() if path.suffix == ".svg" else document("Computation graph", self._repr_html_())
         write_whole(path, content)
 
     def summary(self) -> str:
@@ -215,19 +220,16 @@ def _groups(nodes: list[Node]) -> tuple[list[Group], list[Group | None]]:
     for i, node in enumerate(nodes):
         if not node.op:
             continue
-        names = [group.name for group in running]
-        same = next((k for k, (a, b) in enumerate(zip(names, node.layer, strict=False)) if a != b), None)
-        del running[min(len(names), len(node.layer)) if same is None else same :]
+        while tuple(group.name for group in running) != node.layer[: len(running)]:
+            running.pop()
         for name in node.layer[len(running) :]:
-            running.append(Group(f"g{len(found)}", name, 0, running[-1] if running else None, []))
+            running.append(Group(f"g{len(found)}", name, running[-1] if running else None, []))
             found.append(running[-1])
         for group in running:
             group.members.append(i)
         inner[i] = running[-1] if running else None
 
-    kept = [group for group in found if len(group.members) > 1]
-    for group in kept:  # a group that is kept lies in groups that are kept
-        group.level = group.outer.level + 1 if group.outer else 0
+    kept = [group for group in found if len(group.members) > 1]  # what is around one of these is kept, too
     inner = [next((g for g in reversed(_with_outer(group)) if len(g.members) > 1), None) for group in inner]
     for i, node in enumerate(nodes):  # a number in a formula goes where it is used
         users = [k for k, other in enumerate(nodes) if i in other.inputs] if node.constant else []

@@ -11,11 +11,11 @@ images an encoder goes down, a decoder comes up, and a skip runs straight throug
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 COLUMN_GAP, BAND_GAP, GAP = 34.0, 34.0, 16.0  # pixels between columns, bands, and boxes of a column
-SWEEPS = 8
+SWEEPS = (True, False) * 4  # from the first box to the last, and back
 STRAIGHT = 1000.0  # how much more a bend resists than a box
 
 Point = tuple[float, float]
@@ -45,8 +45,9 @@ def place(sizes: Sequence[Point], edges: Sequence[tuple[int, int]], bands: Seque
     -------
     Layout
     """
-    column = _columns(len(sizes), edges, bands)
-    boxes, bands, links, chains = list(sizes), list(bands), [], {}
+    column = _columns(edges, bands)
+    boxes, bands, chains = list(sizes), list(bands), {}
+    beside: dict[int, list[int]] = defaultdict(list)
     for a, b in edges:
         chain = [a]
         for k in range(column[a] + 1, column[b]):
@@ -55,63 +56,66 @@ def place(sizes: Sequence[Point], edges: Sequence[tuple[int, int]], bands: Seque
             bands.append(bands[a])
             column.append(k)
         chains[a, b] = [*chain, b]
-        links += zip(chains[a, b], chains[a, b][1:], strict=False)
+        for k, j in zip(chain, chains[a, b][1:], strict=True):
+            beside[k].append(j)
+            beside[j].append(k)
 
-    cells = _order(column, bands, links)
+    cells = _order(column, bands, beside)
     weight = [1.0] * len(sizes) + [STRAIGHT] * (len(boxes) - len(sizes))
-    y = _heights(cells, boxes, bands, links, weight)
+    y = _heights(cells, boxes, bands, beside, weight)
     x, width = _across(column, boxes)
     height = _stack_bands(y, boxes, bands)
     points = list(zip(x, y, strict=True))
     return Layout(points[: len(sizes)], {e: [points[k] for k in c[1:-1]] for e, c in chains.items()}, width, height)
 
 
-def _columns(count: int, edges, bands) -> list[int]:
+def _columns(edges, bands) -> list[int]:
     """Return the column of each box: the longest path to it. An edge to the next band may go straight down or up."""
 
     def step(a: int, b: int) -> int:
         return int(abs(bands[a] - bands[b]) != 1)
 
-    column, ends = [0] * count, defaultdict(list)
+    column, users = [0] * len(bands), defaultdict(list)
     for a, b in sorted(edges):
         column[b] = max(column[b], column[a] + step(a, b))
-        ends[a].append(b)
-    beginnings = {b for _, b in edges}
-    for a in ends.keys() - beginnings:  # a leaf stands beside the first box that uses it
-        column[a] = max(column[a], min(column[b] - step(a, b) for b in ends[a]))
+        users[a].append(b)
+    for leaf in users.keys() - {b for _, b in edges}:  # it stands beside the first box that uses it
+        column[leaf] = max(column[leaf], min(column[b] - step(leaf, b) for b in users[leaf]))
     return column
 
 
-def _order(column, bands, links) -> list[list[int]]:
+def _order(column, bands, beside) -> list[list[int]]:
     """Return the boxes of each (column, band) from top to bottom, the columns from left to right."""
     cells: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for k, place_ in enumerate(zip(column, bands, strict=True)):
-        cells[place_].append(k)
-    beside = _beside(len(column), links)
-    rank = [0.0] * len(column)
-    keys = sorted(cells)
-    for _, forward in _sweeps():
-        for key in keys if forward else reversed(keys):
-            near = {k: [bands[j] * len(column) + rank[j] for j in beside[k]] for k in cells[key]}
-            cells[key].sort(key=lambda k: sum(near[k]) / len(near[k]) if near[k] else 0.0)  # noqa: B023
-            for place_, k in enumerate(cells[key]):
-                rank[k] = float(place_)
-    return [cells[key] for key in keys]
+    for k, key in enumerate(zip(column, bands, strict=True)):
+        cells[key].append(k)
+    rank = [0] * len(column)
+
+    def mean_of_neighbours(k: int) -> float:
+        near = [bands[j] * len(column) + rank[j] for j in beside[k]]
+        return sum(near) / len(near) if near else 0.0
+
+    cells = [cells[key] for key in sorted(cells)]
+    for forward in SWEEPS:
+        for cell in cells if forward else reversed(cells):
+            cell.sort(key=mean_of_neighbours)
+            for r, k in enumerate(cell):
+                rank[k] = r
+    return cells
 
 
-def _heights(cells, boxes, bands, links, weight) -> list[float]:
+def _heights(cells, boxes, bands, beside, weight) -> list[float]:
     """Return the height of each box's centre inside its band."""
-    beside, y = _beside(len(boxes), links), [0.0] * len(boxes)
-    for _, forward in _sweeps():
+    y = [0.0] * len(boxes)
+    for forward in SWEEPS:
         for cell in cells if forward else reversed(cells):
             wanted = []
             for k in cell:
                 near = [(y[j], weight[j]) for j in beside[k] if bands[j] == bands[k]]
                 total = sum(w for _, w in near)
                 wanted.append(sum(v * w for v, w in near) / total if near else y[k])
-            for k, value in zip(
-                cell, _apart(wanted, [boxes[k][1] for k in cell], [weight[k] for k in cell]), strict=True
-            ):
+            found = _apart(wanted, [boxes[k][1] for k in cell], [weight[k] for k in cell])
+            for k, value in zip(cell, found, strict=True):
                 y[k] = value
     return y
 
@@ -159,15 +163,3 @@ def _stack_bands(y: list[float], boxes, bands) -> float:
             y[k] += top - first
         top += last - first + BAND_GAP
     return top - BAND_GAP
-
-
-def _beside(count: int, links) -> list[list[int]]:
-    beside: list[list[int]] = [[] for _ in range(count)]
-    for a, b in links:
-        beside[a].append(b)
-        beside[b].append(a)
-    return beside
-
-
-def _sweeps() -> Iterator[tuple[int, bool]]:
-    return ((k, k % 2 == 0) for k in range(SWEEPS))

@@ -6,9 +6,8 @@ do not run, the first picture stands.
 
 from __future__ import annotations
 
-import html
-import uuid
 from collections.abc import Sequence
+from html import escape
 from typing import NamedTuple
 
 from ...plot import GRADIENT, INPUT, KERNEL, OUTPUT
@@ -16,7 +15,7 @@ from .layout import Layout, Point
 
 START, ALL = "start", "all"  # the names of the first picture and of the one with everything unfolded
 LINE, PADDING, LETTER, BOLD = 16.0, 8.0, 6.7, 7.6  # pixels: height of a line, margin in a box, width of a letter
-MARGIN = 14.0
+MARGIN, HEAD = 14.0, 8.0  # around the picture, and the length of an arrow's head
 COLOURS = {"input": INPUT, "kernel": KERNEL, "output": OUTPUT, "plain": "#777777", "constant": "#bbbbbb"}
 
 
@@ -71,17 +70,14 @@ def draw_svg(view: View) -> str:
     layout, levels = view.layout, 1 + max((frame.level for frame in view.frames), default=-1)
     top = MARGIN + LINE * levels
     width, height = layout.width + 2 * MARGIN, layout.height + 2 * top
-    mark = f"arrow-{uuid.uuid4().hex[:8]}"  # names are those of the whole page
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" '
         f'height="{height:.0f}" style="--width:{width:.0f}px" '
         'font-family="system-ui, \'DejaVu Sans\', sans-serif" font-size="12" fill="#16191d">',
-        f'<defs><marker id="{mark}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="9" markerHeight="9" '
-        'markerUnits="userSpaceOnUse" orient="auto"><path d="M0,0L8,4L0,8z" fill="#666666"/></marker></defs>',
         f'<rect width="{width:.0f}" height="{height:.0f}" fill="#ffffff"/>',
         f'<g transform="translate({MARGIN},{top})">',
         *(_frame(frame, 6 + (levels - 1 - frame.level) * LINE, view) for frame in view.frames),
-        *(_edge(edge, view, mark) for edge in view.edges),
+        *(_edge(edge, view) for edge in view.edges),
         *(_box(box, centre) for box, centre in zip(view.boxes, layout.centres, strict=True)),
         "</g></svg>",
     ]
@@ -92,7 +88,7 @@ def _box(box: Box, centre: Point) -> str:
     (x, y), (width, height) = centre, box.size
     left, top, colour = x - width / 2, y - height / 2, COLOURS[box.role]
     place = f'x="{left:.1f}" width="{width:.1f}" rx="5"'
-    parts = [_group(box.opens), f"<title>{html.escape(box.about)}</title>"]
+    parts = [_group(box.opens), f"<title>{escape(box.about)}</title>"]
     if box.opens:  # a second sheet behind it: there is more inside
         parts.append(
             f'<rect {place} y="{top:.1f}" height="{height:.1f}" fill="#ffffff" stroke="{colour}" '
@@ -112,11 +108,11 @@ def _box(box: Box, centre: Point) -> str:
             )
         weight = ' font-weight="600"' if k == 0 else ""
         text = f"{text} +" if k == 0 and box.opens else text
-        parts.append(f'<text x="{x:.1f}" y="{baseline:.1f}" text-anchor="middle"{weight}>{html.escape(text)}</text>')
+        parts.append(f'<text x="{x:.1f}" y="{baseline:.1f}" text-anchor="middle"{weight}>{escape(text)}</text>')
     return "".join((*parts, "</g>"))
 
 
-def _edge(edge: tuple[int, int], view: View, mark: str) -> str:
+def _edge(edge: tuple[int, int], view: View) -> str:
     """Return the arrow of an edge: level from side to side, or upright where one box is above the other."""
     a, b = edge
     (ax, ay), (bx, by) = (view.layout.centres[k] for k in edge)
@@ -124,17 +120,24 @@ def _edge(edge: tuple[int, int], view: View, mark: str) -> str:
     bends = view.layout.bends[edge]
     if abs(ax - bx) < max(aw, bw) / 2 and not bends:
         down = 1 if by > ay else -1
-        start, end = (ax, ay + down * ah / 2), (bx, by - down * bh / 2)
+        tip = bx, by - down * bh / 2
+        start, end = (ax, ay + down * ah / 2), (tip[0], tip[1] - down * HEAD)
         middle = (start[1] + end[1]) / 2
         path = f"M{_at(start)}C{_at((start[0], middle))} {_at((end[0], middle))} {_at(end)}"
+        wings = (tip[0] - HEAD / 2, end[1]), (tip[0] + HEAD / 2, end[1])
     else:
-        points = [(ax + aw / 2, ay), *bends, (bx - bw / 2, by)]
+        tip = bx - bw / 2, by
+        points = [(ax + aw / 2, ay), *bends, (tip[0] - HEAD, by)]
         path = f"M{_at(points[0])}"
         for p, q in zip(points, points[1:], strict=False):
             middle = (p[0] + q[0]) / 2
             path += f"C{_at((middle, p[1]))} {_at((middle, q[1]))} {_at(q)}"
+        wings = (points[-1][0], by - HEAD / 2), (points[-1][0], by + HEAD / 2)
     colour, thick = (INPUT, 2.2) if bends else ("#666666", 1.3)  # what passes columns is a skip
-    return f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="{thick}" marker-end="url(#{mark})"/>'
+    return (
+        f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="{thick}"/>'
+        f'<path d="M{_at(tip)}L{_at(wings[0])} {_at(wings[1])}z" fill="{colour}"/>'
+    )
 
 
 def _frame(frame: Frame, gap: float, view: View) -> str:
@@ -144,15 +147,14 @@ def _frame(frame: Frame, gap: float, view: View) -> str:
     return (
         f'{_group(frame.closes, "frame")}<rect x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" '
         f'height="{bottom - top:.1f}" rx="8" fill="#f2f4f6" stroke="#777777" stroke-dasharray="4 3"/>'
-        f'<text x="{left + 6:.1f}" y="{top - 4:.1f}" font-weight="600">{html.escape(frame.name)} −</text></g>'
+        f'<text x="{left + 6:.1f}" y="{top - 4:.1f}" font-weight="600">{escape(frame.name)} −</text></g>'
     )
 
 
 def _group(shows: str, kind: str = "box") -> str:
     """Open a group of shapes; in the page a click on it shows another picture."""
-    return f'<g class="{kind}"' + (
-        f' data-show="{shows}" tabindex="0" role="button" cursor="pointer">' if shows else ">"
-    )
+    click = f' data-show="{shows}" tabindex="0" role="button" cursor="pointer"' if shows else ""
+    return f'<g class="{kind}"{click}>'
 
 
 def _at(point: Point) -> str:
@@ -204,7 +206,7 @@ def draw_parts(summary: str, views: dict[str, View]) -> str:
     colours = {text: COLOURS[role] for role, text in roles.items() if role in {box.role for box in boxes}}
     colours |= {"gradient": GRADIENT} if any(box.shade for box in boxes) else {}
     key = "".join(f'<span><i style="background:{c}"></i>{text}</span>' for text, c in colours.items())
-    parts = [f'<div class="tinyunet-graph"><style>{_STYLE}</style><p>{html.escape(summary)}</p>']
+    parts = [f'<div class="tinyunet-graph"><style>{_STYLE}</style><p>{escape(summary)}</p>']
     key += "<span>+ unfolds at a click</span>" if len(views) > 1 else ""
     parts.append(f'<p class="key">{key}</p>')
     if len(views) > 1:
@@ -213,12 +215,3 @@ def draw_parts(summary: str, views: dict[str, View]) -> str:
     for k, (name, view) in enumerate(views.items()):
         parts.append(f'<div class="view" data-view="{name}"{" hidden" if k else ""}>{draw_svg(view)}</div>')
     return "\n".join((*parts, f"<script>{_SCRIPT}</script></div>"))
-
-
-def draw_page(title: str, body: str) -> str:
-    """Return a whole document around the HTML of a graph."""
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{html.escape(title)}</title>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
-    )

@@ -110,8 +110,12 @@ class Provenance:
         terms = self.terms
         if not terms or len(terms) > 32:
             return text
-        products = [f"{as_factor(t.value)}*{as_factor(t.factor)}" for t in terms]
-        return f"{text}\n  = {' + '.join([as_factor(self.constant), *products] if self.constant else products)}"
+        return f"{text}\n  = {self.sum_of_products()}"
+
+    def sum_of_products(self) -> str:
+        """Write `constant` and `terms` as a sum."""
+        products = [f"{as_factor(t.value)}*{as_factor(t.factor)}" for t in self.terms]
+        return " + ".join([as_factor(self.constant), *products] if self.constant else products)
 
     def figure(self):
         """Draw the input with the pixels that made the element, the kernel, and the result with the element marked."""
