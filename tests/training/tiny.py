@@ -27,10 +27,10 @@ def save(path: Path, array: np.ndarray) -> None:
     Image.fromarray(array).save(path)
 
 
-def folder(root: Path, count: int = 6, values=(0, 255), sizes=((32, 32),), rgb: bool = False) -> Path:
-    """Write images/ and masks/ with `count` pairs, whose sizes are taken in turn."""
+def folder(root: Path, count: int = 6, values=(0, 255), sizes=((32, 32),), rgb: bool = False, first: int = 0) -> Path:
+    """Write images/ and masks/ with `count` pairs, whose sizes are taken in turn; `first` is the seed of the first."""
     for k in range(count):
-        image, mask = scene(k, *sizes[k % len(sizes)], classes=len(values))
+        image, mask = scene(first + k, *sizes[k % len(sizes)], classes=len(values))
         save(root / "images" / f"s{k}.png", np.stack([image, image // 2, 255 - image], axis=-1) if rgb else image)
         save(root / "masks" / f"s{k}.png", np.array(values, np.uint8)[mask])
     return root

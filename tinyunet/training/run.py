@@ -13,7 +13,8 @@ from .. import plot
 from ..backend import choose_device, keep_freed_memory
 from ..checkpoint import CheckpointError, read_checkpoint, write_checkpoint
 from ..data.instances import Instances
-from ..data.source import Sources, open_sources
+from ..data.sample import Dataset
+from ..data.source import Sources, class_pixels, open_sources
 from ..files import remove_drafts
 from ..inference import Segmenter
 from ..metrics import Scores
@@ -118,17 +119,22 @@ def resume(out: str | Path, *, device: str = "", show_progress: bool = True) -> 
     chosen = Settings(**saved | {"window": tuple(saved["window"]) if saved["window"] else None})
     chosen = replace(chosen, device=device or chosen.device)
     sources = open_sources_of(chosen)
-    if tuple(description["mask_values"]) != tuple(sources.train.mask_values):
-        raise CheckpointError(
-            f"{folder} was trained with the mask values {tuple(description['mask_values'])}, but {chosen.data} now has "
-            f"{tuple(sources.train.mask_values)}; restore the data or start a new run"
-        )
-    if description["images"] != len(sources.train):
-        raise CheckpointError(
-            f"{folder} was trained with {description['images']} images, but {chosen.data} now gives "
-            f"{len(sources.train)}; restore the data or start a new run"
-        )
+    for name, now in _what_is_learnt(sources.train).items():
+        if description.get(name, now) != now:
+            raise CheckpointError(
+                f"{folder} was trained on other data: {name.replace('_', ' ')} then {description[name]}, now {now} in "
+                f"{chosen.data}; restore the data or start a new run"
+            )
     return _run(chosen, folder, sources, (arrays, description["progress"]), show_progress)
+
+
+def _what_is_learnt(dataset: Dataset) -> dict:
+    """Return numbers by which `resume` tells other data from those of the run; names of files stay out of checkpoints.
+
+    The pixels of each class differ even where one image took the place of another.
+    """
+    values, pixels = map(int, dataset.mask_values), class_pixels(dataset)
+    return {"mask_values": list(values), "images": len(dataset), "pixels_of_classes": pixels.tolist()}
 
 
 def open_sources_of(chosen: Settings) -> Sources:
@@ -183,7 +189,7 @@ def _run(
     segmenter, trainer = build(chosen, sources, device, show_progress)
     if start:
         say(f"starting from {chosen.start_from}: {transfer(start.model, segmenter.model, fresh=chosen.fresh)}")
-    description = segmenter.description() | {"settings": asdict(chosen), "images": len(sources.train)}
+    description = segmenter.description() | {"settings": asdict(chosen)} | _what_is_learnt(sources.train)
 
     def save_position(trainer: Trainer) -> None:
         arrays, progress = trainer.state()
