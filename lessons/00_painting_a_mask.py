@@ -27,9 +27,11 @@ from tinyunet.teaching.figures import show_arrays, show_images
 # Below, somebody has painted what matters. How does one get from above to below?
 
 # %%
-samples = {kind: Toy(kind, count=4, size=(96, 96))[1] for kind in ("tumour", "organ", "lesion")}
+uses = ("tumour", "organ", "lesion")
+samples = {kind: Toy(kind, count=4, size=(96, 96))[1] for kind in uses}
 above = {kind: paint(s.image, np.zeros_like(s.mask)) for kind, s in samples.items()}
-show_images(above | {f"{kind}, painted": paint(s.image, s.mask) for kind, s in samples.items()}, columns=3)
+below = {f"{kind}, painted": paint(s.image, s.mask) for kind, s in samples.items()}
+show_images(above | below, columns=3)
 
 # %% [markdown]
 # The three are *toy images*: made by formulas, in this library, without any patient. Because image and mask come from the same
@@ -48,7 +50,8 @@ show_images(above | {f"{kind}, painted": paint(s.image, s.mask) for kind, s in s
 tumour = samples["tumour"]
 i, j = np.argwhere(tumour.mask == 1)[0]
 patch = slice(i - 2, i + 4), slice(j - 3, j + 4)
-show_arrays({"image": tumour.image[0][patch], "mask": tumour.mask[patch]}, ("input", "output"))
+corner = {"image": tumour.image[0][patch], "mask": tumour.mask[patch]}
+show_arrays(corner, ("input", "output"))
 
 # %% [markdown]
 # The numbers on the left are *measured*. One can add them, halve them, take their mean. The numbers on the right are *names*. Class 2 is
@@ -62,7 +65,7 @@ show_arrays({"image": tumour.image[0][patch], "mask": tumour.mask[patch]}, ("inp
 
 # %%
 def class_shares(mask, classes):
-    """Return an array of `classes` numbers: the share of the pixels of `mask` that has each class."""
+    """Return `classes` numbers as an array: the share of the pixels with each class."""
     ### BEGIN SOLUTION
     return np.array([(mask == k).mean() for k in range(classes)])
     ### END SOLUTION
@@ -110,25 +113,31 @@ scan, truth = tumour.image[0], tumour.mask == 1
 wrong = [np.count_nonzero((scan > t) != truth) for t in range(-1, 256)]
 best = int(np.argmin(wrong)) - 1
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
-for name, values, colour in (("tumour", scan[truth], "#E69F00"), ("all else", scan[~truth], "#0072B2")):
-    left.hist(values, bins=32, range=(0, 256), density=True, alpha=0.6, color=colour, label=name)
-left.set(xlabel="brightness", ylabel="share per brightness", title="brightness of the two classes")
+style = {"bins": 32, "range": (0, 256), "density": True, "alpha": 0.6}
+left.hist(scan[truth], color="#E69F00", label="tumour", **style)
+left.hist(scan[~truth], color="#0072B2", label="all else", **style)
+left.set(xlabel="brightness", ylabel="share per brightness", title="the two classes")
 left.legend()
 right.plot(range(-1, 256), wrong, color="#555555")
 right.axhline(truth.sum(), color="#D55E00", linestyle="--", label="paint nothing")
-right.set(xlabel="threshold t", ylabel="wrong pixels", ylim=(0, 4000), title=f"fewest at t = {best}")
+right.set(xlabel="threshold t", ylabel="wrong pixels", ylim=(0, 4000))
+right.set_title(f"fewest at t = {best}")
 right.legend()
 plt.show()
-print(f"for each pixel of the tumour there are {(~truth).sum() / truth.sum():.0f} others")
-reveal("percent of the tumour painted at the best threshold", round(100 * (scan[truth] > best).mean()))
+others = (~truth).sum() / truth.sum()
+print(f"for each pixel of the tumour there are {others:.0f} others")
+found = round(100 * (scan[truth] > best).mean())
+reveal("percent of the tumour painted at the best threshold", found)
 
 # %% [markdown]
 # The best threshold of all is the one that paints nothing. In the left picture each class has area 1. But the other pixels are
 # far more, and among them are scalp and cortex, as bright as the tumour. Here are two lower thresholds:
 
 # %%
-thresholds = {f"brighter than {t}": paint(tumour.image, (scan > t).astype(int)) for t in (150, 180)}
-show_images({"truth": paint(tumour.image, tumour.mask)} | thresholds, columns=3)
+shown = {"truth": paint(tumour.image, tumour.mask)}
+for t in (150, 180):
+    shown[f"brighter than {t}"] = paint(tumour.image, (scan > t).astype(int))
+show_images(shown, columns=3)
 
 # %% [markdown]
 # What tells the tumour from the scalp is not brightness. It is place, shape, texture, and what lies around. A UNet is a function that can use all
@@ -157,7 +166,9 @@ both = {"[0, 1]": unit.copy(), "[-1, 1]": 2 * unit - 1}
 for y in both.values():
     y[0, 2] = np.nan
 show_arrays(
-    {"x": x} | both, ("input", "output", "output"), marks={"x": [(0, 2)], "[0, 1]": [(0, 2)], "[-1, 1]": [(0, 2)]}
+    {"x": x} | both,
+    ("input", "output", "output"),
+    marks={name: [(0, 2)] for name in ("x", *both)},
 )
 
 # %%
@@ -181,7 +192,7 @@ reveal("30 in [-1, 1]", 2 * unit[0, 2] - 1)
 
 # %%
 def minmax(x, a, b):
-    """Return x scaled by (1), as a new array; its smallest value becomes a and its largest b."""
+    """Return x scaled by (1), a new array with smallest value a and largest b."""
     ### BEGIN SOLUTION
     lowest, highest = x.min(), x.max()
     if lowest == highest:
@@ -202,7 +213,7 @@ checks.minmax(minmax)
 
 # %%
 def undo_minmax(y, a, b, lowest, highest):
-    """Return the image that `minmax(x, a, b)` came from; lowest and highest are those of x."""
+    """Return the x that became y = minmax(x, a, b); lowest and highest are of x."""
     ### BEGIN SOLUTION
     return lowest + (y - a) * (highest - lowest) / (b - a)
     ### END SOLUTION
@@ -246,7 +257,9 @@ scaled = {
     "minmax to [-1, 1]": minmax(scan, -1, 1),
     "zscore": zscore(scan),
 }
-figure, panels = plt.subplots(1, 4, figsize=(10, 2.3), layout="constrained", sharey=True)
+figure, panels = plt.subplots(
+    1, 4, figsize=(10, 2.3), layout="constrained", sharey=True
+)
 for axes, (title, values) in zip(panels, scaled.items(), strict=True):
     axes.hist(values.ravel(), bins=32, color="#0072B2")
     axes.set_title(title, fontsize=9)
@@ -262,23 +275,16 @@ plt.show()
 # %%
 painted = Toy("cells", count=1, size=(48, 48))[0].mask
 without_border = np.where(painted == 2, 1, painted)
-show_images(
-    {
-        "mask A": painted,
-        "mask B": without_border,
-        "A scaled": minmax(painted, 0, 1),
-        "B scaled": minmax(without_border, 0, 1),
-    },
-    limits=(0, 2),
-    cmap="viridis",
-)
+two_masks = {"A": painted, "B": without_border}
+shown = {f"mask {name}": mask for name, mask in two_masks.items()}
+shown |= {f"{name} scaled": minmax(mask, 0, 1) for name, mask in two_masks.items()}
+show_images(shown, limits=(0, 2), cmap="viridis")
 
 # %%
-for name, mask in (("A", painted), ("B", without_border)):
-    scaled_mask = minmax(mask, 0, 1)
-    print(
-        f"mask {name}: classes {np.unique(mask)} become {np.unique(scaled_mask)}, a nucleus {scaled_mask[mask == 1].max()}"
-    )
+for name, mask in two_masks.items():
+    now = minmax(mask, 0, 1)
+    print(f"mask {name}: classes {np.unique(mask)} become {np.unique(now)},", end=" ")
+    print(f"a nucleus {now[mask == 1].max()}")
 
 # %% [markdown]
 # Class 1 has become 0.5 in one mask and 1 in the other, and 1 stands for two classes. Nobody can repair that afterwards, because the scaling depends on what else is in
@@ -314,9 +320,13 @@ brightness = 127.5
 predict("brightness of a zero in [-1, 1]", brightness)
 
 # %%
-reveal("brightness of a zero in [-1, 1]", undo_minmax(np.float64(0), -1, 1, scan.min(), scan.max()))
-framed = {name: np.pad(scaled[name], 12) for name in ("minmax to [0, 1]", "minmax to [-1, 1]", "zscore")}
-show_images({f"{name}, then padded": y for name, y in framed.items()}, columns=3)
+grey = undo_minmax(np.float64(0), -1, 1, scan.min(), scan.max())
+reveal("brightness of a zero in [-1, 1]", grey)
+framed = {
+    f"{name}, then padded": np.pad(scaled[name], 12)
+    for name in ("minmax to [0, 1]", "minmax to [-1, 1]", "zscore")
+}
+show_images(framed, columns=3)
 
 # %% [markdown]
 # The padding is a grey frame around the head, an edge that no patient has. A network learns to live with it. It must then be used with the same scaling
@@ -334,12 +344,13 @@ kinds = {
     "zscore": Normalize("zscore"),
     "window 0 to 255": Normalize("window", low=0, high=255),
 }
-after = {name: normalize(hot[None])[0] for name, normalize in kinds.items()}
+shown = {}
 for name, normalize in kinds.items():
-    before, now = normalize(scan[None])[0][truth].mean(), after[name][truth].mean()
-    print(f"{name}: the tumour's mean was {before:.2f} and is {now:.2f}")
-ends = {name: (normalize(scan[None]).min(), normalize(scan[None]).max()) for name, normalize in kinds.items()}
-show_images({name: (y - ends[name][0]) / np.ptp(ends[name]) for name, y in after.items()}, columns=3, limits=(0, 1))
+    before, after = normalize(scan[None])[0], normalize(hot[None])[0]
+    means = f"was {before[truth].mean():.2f} and is {after[truth].mean():.2f}"
+    print(f"{name}: the tumour's mean {means}")
+    shown[name] = (after - before.min()) / np.ptp(before)
+show_images(shown, columns=3, limits=(0, 1))
 
 # %% [markdown]
 # Black and white are what they were before the pixel broke. Min-max presses the whole head into a tenth of the range. The z-score suffers less. A fixed **window** $y = (x - low) / (high - low)$, cut off

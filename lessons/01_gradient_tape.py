@@ -32,7 +32,8 @@ from tinyunet.teaching.figures import show_arrays
 # %%
 def smallest(tensor):
     """Compute the loss of the smallest network and return all its tensors by name."""
-    made = {name: tensor(np.array(value)) for name, value in (("w", 2.0), ("x", 3.0), ("b", 1.0), ("t", 5.0))}
+    given = {"w": 2.0, "x": 3.0, "b": 1.0, "t": 5.0}
+    made = {name: tensor(np.array(value)) for name, value in given.items()}
     made["u"] = made["w"] * made["x"]
     made["v"] = made["u"] + made["b"]
     made["d"] = made["v"] - made["t"]
@@ -41,7 +42,8 @@ def smallest(tensor):
 
 with trace() as forward_only:
     made = smallest(lambda value: tinyunet.Tensor(value, requires_grad=True))
-print(f"the article's network has {UNet.article(1, 1).parameter_count():,} weights instead of two")
+count = UNet.article(1, 1).parameter_count()
+print(f"the article's network has {count:,} weights instead of two")
 draw_graph(forward_only, names=made)
 
 # %% [markdown]
@@ -99,8 +101,8 @@ class Tensor:
 
     def __init__(self, data, parents=(), gradients=None):
         self.data = np.asarray(data, float)
-        self.parents = parents  # the tensors that it was made of; () for one that was given
-        self.gradients = gradients  # gy -> a tuple with the share of each parent; None without parents
+        self.parents = parents  # what it was made of; () for a tensor that was given
+        self.gradients = gradients  # gy -> a tuple, one share for each parent, or None
         self.grad = np.zeros_like(self.data)
 
 
@@ -122,8 +124,9 @@ def subtract(a, b):
 # %%
 values, bias = np.array([[1.0, 2, 3], [4, 5, 6]]), np.array([[10.0, 20, 30]])
 upstream = np.array([[1.0, 0, 2], [3, 1, 1]])
+gb = upstream.sum(axis=0, keepdims=True)
 show_arrays(
-    {"x": values, "b": bias, "y = x + b": values + bias, "gy": upstream, "gb": upstream.sum(0, keepdims=True)},
+    {"x": values, "b": bias, "y = x + b": values + bias, "gy": upstream, "gb": gb},
     ("input", "kernel", "output", "gradient", "gradient"),
     between=("+", "=", "", "→"),
 )
@@ -135,7 +138,7 @@ show_arrays(
 
 # %%
 def unbroadcast(gradient, shape):
-    """Return the gradient summed over all axes along which an operand of `shape` was repeated."""
+    """Return the gradient summed over the axes along which `shape` was repeated."""
     ### BEGIN SOLUTION
     while gradient.ndim > len(shape):
         gradient = gradient.sum(axis=0)
@@ -161,7 +164,8 @@ def multiply(a, b):
 
     ### BEGIN SOLUTION
     def gradients(gy):
-        return unbroadcast(gy * b.data, a.data.shape), unbroadcast(gy * a.data, b.data.shape)
+        in_a, in_b = gy * b.data, gy * a.data
+        return unbroadcast(in_a, a.data.shape), unbroadcast(in_b, b.data.shape)
 
     return Tensor(a.data * b.data, (a, b), gradients)
     ### END SOLUTION
@@ -245,21 +249,16 @@ c = b + b
 walk_naively(c, np.ones(()))
 reveal("what the naive walk leaves in a.grad", a.grad)
 figure, axes = plt.subplots(figsize=(7.5, 1.8), layout="constrained")
-for place, (name, y) in enumerate({"a": a, "b": b, "c": c}.items()):
+circle = {"boxstyle": "circle", "fc": "#D9E8F2", "ec": "#0072B2"}
+arrow = {"arrowstyle": "->", "shrinkA": 16, "shrinkB": 16}
+for place, (name, y) in zip((0, 2, 4), {"a": a, "b": b, "c": c}.items(), strict=True):
     came = " + ".join(f"{gy:g}" for tensor, gy in arrivals if tensor is y)
-    axes.text(
-        2 * place,
-        0,
-        name,
-        ha="center",
-        va="center",
-        fontsize=13,
-        bbox={"boxstyle": "circle", "fc": "#D9E8F2", "ec": "#0072B2"},
-    )
-    axes.text(2 * place, -0.75, f"{came} = {y.grad:g}" if "+" in came else came, ha="center", color="#CC79A7")
+    came += f" = {y.grad:g}" if "+" in came else ""
+    axes.text(place, 0, name, ha="center", va="center", fontsize=13, bbox=circle)
+    axes.text(place, -0.75, came, ha="center", color="#CC79A7")
     for bend in (-0.35, 0.35) if y.parents else ():
-        style = {"arrowstyle": "->", "connectionstyle": f"arc3,rad={bend}", "shrinkA": 16, "shrinkB": 16}
-        axes.annotate("", (2 * place, 0), (2 * place - 2, 0), arrowprops=style)
+        bent = arrow | {"connectionstyle": f"arc3,rad={bend}"}
+        axes.annotate("", (place, 0), (place - 2, 0), arrowprops=bent)
 axes.text(4.6, -0.75, "what arrived on the way back", va="center", color="#CC79A7")
 axes.set(xlim=(-0.8, 7), ylim=(-1.1, 0.9))
 axes.axis("off")
@@ -285,7 +284,8 @@ def walk_paths(y, gy):
     """Hand the gradient on along every path, and return the number of calls."""
     y.grad = y.grad + gy
     shares = y.gradients(gy) if y.parents else ()
-    return 1 + sum(walk_paths(parent, share) for parent, share in zip(y.parents, shares, strict=True))
+    behind = zip(y.parents, shares, strict=True)
+    return 1 + sum(walk_paths(parent, share) for parent, share in behind)
 
 
 counts = []
@@ -297,8 +297,10 @@ for doublings in range(1, 13):
     assert a.grad == 2**doublings
 reveal("calls for ten doublings, path by path", counts[9])
 figure, axes = plt.subplots(figsize=(5.5, 3), layout="constrained")
-axes.semilogy(range(1, 13), counts, "o-", color="#D55E00", label="calls, path by path")
-axes.semilogy(range(1, 13), range(2, 14), "o-", color="#009E73", label="tensors in the graph")
+doubled = range(1, 13)
+axes.semilogy(doubled, counts, "o-", color="#D55E00", label="calls, path by path")
+tensors = [doublings + 1 for doublings in doubled]
+axes.semilogy(doubled, tensors, "o-", color="#009E73", label="tensors in the graph")
 axes.set(xlabel="doublings", ylabel="number")
 axes.legend()
 plt.show()
@@ -316,7 +318,7 @@ plt.show()
 
 # %%
 def order(last):
-    """Return a list of `last` and all tensors behind it, each once, every one before its parents."""
+    """Return `last` and all tensors behind it, each once and before its parents."""
     ### BEGIN SOLUTION
     written = []
 
@@ -363,8 +365,9 @@ backward(made["L"])
 by_library = smallest(lambda value: tinyunet.Tensor(value, requires_grad=True))
 by_library["L"].backward()
 for name in "wxbt":
-    print(f"{name}: {made[name].grad:g} from your tape, {by_library[name].grad:g} from the library")
-    assert np.isclose(made[name].grad, by_library[name].grad)
+    yours, its = made[name].grad, by_library[name].grad
+    print(f"{name}: {yours:g} from your tape, {its:g} from the library")
+    assert np.isclose(yours, its)
 
 # %% [markdown]
 # ## It trains
@@ -374,7 +377,8 @@ for name in "wxbt":
 # %%
 rng = np.random.default_rng(0)
 x, t = np.linspace(-1, 1, 40)[:, None], np.sin(4 * np.linspace(-1, 1, 40))[:, None]
-w, b, v = Tensor(rng.normal(size=(1, 16))), Tensor(rng.uniform(-1, 1, (1, 16))), Tensor(rng.normal(size=(1, 16)) / 4)
+w, b = Tensor(rng.normal(size=(1, 16))), Tensor(rng.uniform(-1, 1, (1, 16)))
+v = Tensor(rng.normal(size=(1, 16)) / 4)
 losses, stages = [], {}
 for step in range(1001):
     guess = total(relu(Tensor(x) * w + b) * v, axis=1)
@@ -386,11 +390,14 @@ for step in range(1001):
         stages[f"after {step} steps"] = guess.data
     for weight in (w, b, v):
         weight.data -= 0.002 * weight.grad
+
+# %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
 left.semilogy(losses, color="#0072B2")
 left.set(xlabel="step", ylabel="mean squared error", title="the loss")
 right.plot(x, t, "k.", label="wanted")
-for (title, line), colour in zip(stages.items(), ("#BBBBBB", "#E69F00", "#009E73"), strict=True):
+colours = ("#BBBBBB", "#E69F00", "#009E73")
+for (title, line), colour in zip(stages.items(), colours, strict=True):
     right.plot(x, line, color=colour, label=title)
 right.set(ylim=(-1.4, 2.8), xticks=(-1, 0, 1), title="the network")
 right.legend(fontsize=8, ncols=2, loc="upper center")
@@ -410,7 +417,7 @@ plt.show()
 
 # %%
 def central_differences(f, x, h):
-    """Return the gradient of the number f(x) in every element of the array x, by (2); x stays as it is."""
+    """Return the gradient of the number f(x) in the array x, by (2); x stays."""
     ### BEGIN SOLUTION
     gradient = np.zeros_like(x)
     for i in np.ndindex(x.shape):
@@ -434,35 +441,51 @@ k_best = 6
 ### END SOLUTION
 predict("the best k for h = 10^-k", k_best)
 
+
 # %%
-points = rng.normal(size=20)
-steps = range(1, 13)
-errors = [
-    np.abs(central_differences(lambda p: np.sin(3 * p).sum(), points, 10.0**-k) - 3 * np.cos(3 * points)).max()
-    for k in steps
-]
+def sines(x):
+    return np.sin(3 * x).sum()
+
+
+points, errors = rng.normal(size=20), {}
+for k in range(1, 13):
+    found = central_differences(sines, points, 10.0**-k)
+    errors[k] = np.abs(found - 3 * np.cos(3 * points)).max()
 figure, axes = plt.subplots(figsize=(5.5, 3), layout="constrained")
-axes.loglog([10.0**-k for k in steps], errors, "o-", color="#CC79A7")
-axes.set(xlabel="step h", ylabel="largest error", title="too large: Taylor's error; too small: rounding")
+axes.loglog([10.0**-k for k in errors], list(errors.values()), "o-", color="#CC79A7")
+axes.set(xlabel="step h", ylabel="largest error")
+axes.set_title("too large: Taylor's error; too small: rounding")
 plt.show()
-reveal("the best k for h = 10^-k", steps[int(np.argmin(errors))], tolerance=0.17)
+reveal("the best k for h = 10^-k", min(errors, key=errors.get), tolerance=0.17)
 
 # %% [markdown]
-# To the right the slope is 2. To the left rounding grows as $10^{-16} / h$. They meet near the cube root of $10^{-16}$. With that step, your tape under test and then the library's:
+# To the right the slope is 2. To the left rounding grows as $10^{-16} / h$. They meet near the cube root of $10^{-16}$. With that step, your tape under test. Then the library's: every op of arithmetic has its own derivative, and one formula tests them all.
 
 
 # %%
 def network(weights):
-    """Return the loss of the network above for other weights w, as a Tensor of your tape."""
+    """Return the loss of the network above for other weights w, on your tape."""
     error = total(relu(Tensor(x) * weights + b) * v, axis=1) - Tensor(t)
     return total(error * error)
 
 
 tested = Tensor(w.data + 0.01)
 backward(network(tested))
-numeric = central_differences(lambda data: network(Tensor(data)).data.item(), tested.data, 1e-5)
-print(f"your tape: off by {np.abs(tested.grad - numeric).max():.1e}, gradients up to {np.abs(numeric).max():.1f}")
-print(f"the library's relu: off by {check_gradients(lambda p: F.relu(p * p - 0.5), points):.1e}")
+numeric = central_differences(
+    lambda w: network(Tensor(w)).data.item(), tested.data, 1e-5
+)
+off, largest = np.abs(tested.grad - numeric).max(), np.abs(numeric).max()
+print(f"your tape: off by {off:.1e}, gradients up to {largest:.1f}")
+off = check_gradients(lambda p: F.relu(p * p - 0.5), points)
+print(f"the library's relu: off by {off:.1e}")
+
+
+def formula(a, b):
+    return (F.exp(a) / b**2 - F.log(b) * a + a).reshape(4, 5).sum(axis=0)
+
+
+off = check_gradients(formula, points, np.abs(points) + 0.5)
+print(f"nine of its other ops: off by {off:.1e}")
 
 # %% [markdown]
 # ## Where it sits in the UNet
@@ -487,7 +510,8 @@ predict("weights or tape", larger)
 model = UNet(1, 2, base_channels=16)
 scores = model(np.zeros((1, 1, 256, 256), np.float32))
 weights = {id(p.data): p.data.nbytes for p in model.parameters()}
-tape = {id(array): array.nbytes for op in ops_behind(scores.creator) for array in op.saved if array is not None}
+saved = [a for op in ops_behind(scores.creator) for a in op.saved if a is not None]
+tape = {id(array): array.nbytes for array in saved}
 kept = sum(tape[key] for key in tape.keys() - weights.keys())
 print(f"weights {sum(weights.values()) / 2**20:.0f} MiB, tape {kept / 2**20:.0f} MiB")
 reveal("weights or tape", "tape" if kept > sum(weights.values()) else "weights")

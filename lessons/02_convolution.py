@@ -35,8 +35,11 @@ kernels = {
     "left against right": np.array([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]),
     "middle against its ring": np.array([[-1.0, -1, -1], [-1, 8, -1], [-1, -1, -1]]),
 }
-results = {name: F.conv2d(scan[None, None], k[None, None].astype(scan.dtype)).data[0, 0] for name, k in kernels.items()}
-show_images({"the scan": scan, **results})
+shown = {"the scan": scan}
+for name, kernel in kernels.items():
+    weights = kernel[None, None].astype(scan.dtype)
+    shown[name] = F.conv2d(scan[None, None], weights).data[0, 0]
+show_images(shown)
 
 # %% [markdown]
 # One blurs, one sees upright edges, one sees points and outlines. A UNet is built from some twenty layers of such
@@ -106,6 +109,8 @@ show_arrays(
 #
 # $$OH = \left\lfloor \frac{H + 2P - K}{S} \right\rfloor + 1 \qquad (2)$$
 #
+# with $\lfloor \cdot \rfloor$ for rounding down, Python's `//`.
+#
 # ### Exercise 1: the size of the output
 
 
@@ -151,7 +156,8 @@ checks.conv2d_loops(conv2d)
 
 # %%
 edges = conv2d(scan, kernels["left against right"])
-show_images({"the scan": scan, "your loops": edges, "its size |y|": np.abs(edges)}, columns=3)
+shown = {"the scan": scan, "your loops": edges, "its size |y|": np.abs(edges)}
+show_images(shown, columns=3)
 
 # %% [markdown]
 # ## Channels
@@ -194,7 +200,8 @@ def conv2d_channels(x, w, b, stride, padding):
     (N, _, H, W), (O, _, KH, KW) = xpad.shape, w.shape
     y = np.zeros((N, O, (H - KH) // S + 1, (W - KW) // S + 1))
     for i, j in np.ndindex(y.shape[2:]):
-        window = xpad[:, None, :, i * S : i * S + KH, j * S : j * S + KW]  # (N, 1, C, KH, KW)
+        rows, columns = slice(i * S, i * S + KH), slice(j * S, j * S + KW)
+        window = xpad[:, None, :, rows, columns]  # (N, 1, C, KH, KW)
         y[:, :, i, j] = (window * w).sum(axis=(2, 3, 4)) + b
     return y
     ### END SOLUTION
@@ -254,7 +261,7 @@ def weight_gradient(x, gy, shape):
 
 
 def input_gradient(gy, w, shape):
-    """Return gx by formula (5); `shape` is that of x. Hand out shares, pixel by pixel of gy."""
+    """Return gx by formula (5), share by share; `shape` is that of x."""
     gx = np.zeros(shape)
     ### BEGIN SOLUTION
     for i, j in np.ndindex(*gy.shape):
@@ -304,12 +311,17 @@ show_arrays({"gy": complaint, "w": w3, "gx": gx}, ("gradient", "kernel", "gradie
 
 # %%
 x0, w0 = rng.normal(size=(1, 2, 6, 5)), rng.normal(size=(3, 2, 3, 3))
-by_differences = check_gradients(lambda x, w: F.conv2d(x, w, stride=2, padding=1), x0, w0)
-by_adjoint = check_adjoint(lambda x: F.conv2d(x, Tensor(w0), stride=2, padding=1), x0)
-gy = rng.normal(size=(4, 4))
-xs, ws = rng.normal(size=(5, 6)), rng.normal(size=(2, 3))
+
+
+def strided(x, w):
+    return F.conv2d(x, w, stride=2, padding=1)
+
+
+print(f"the library, finite differences: off by {check_gradients(strided, x0, w0):.1e}")
+off = check_adjoint(lambda x: strided(x, Tensor(w0)), x0)
+print(f"the library, adjoint: off by {off:.1e}")
+xs, ws, gy = (rng.normal(size=shape) for shape in ((5, 6), (2, 3), (4, 4)))
 left, right = (conv2d(xs, ws) * gy).sum(), (xs * input_gradient(gy, ws, xs.shape)).sum()
-print(f"the library, finite differences: off by {by_differences:.1e}; adjoint: off by {by_adjoint:.1e}")
 print(f"yours, adjoint: {left:.12f} and {right:.12f}")
 
 # %% [markdown]
@@ -327,7 +339,8 @@ for name, layer, shape, _ in run_layers(UNet.article(1, 1), (1, 1, 256, 256)):
 figure, axes = plt.subplots(figsize=(7, 3.2), layout="constrained")
 axes.barh(list(costs), list(costs.values()), color="#E69F00")
 axes.invert_yaxis()
-axes.set(xlabel="thousand million multiplications", title=f"{sum(costs.values()):.0f} thousand million in all")
+axes.set(xlabel="thousand million multiplications")
+axes.set_title(f"{sum(costs.values()):.0f} thousand million in all")
 plt.show()
 
 # %% [markdown]

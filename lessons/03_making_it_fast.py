@@ -37,8 +37,8 @@ from tinyunet.teaching.watched import watch
 
 # %%
 def seconds(work):
-    """Return the shortest of some runs, after one that does not count; other work can only lengthen a run."""
-    work()
+    """Return the shortest of some runs: other work can only lengthen a run."""
+    work()  # the first run does not count
     times = []
     while len(times) < 3 or sum(times) < 0.2:
         begin = time.perf_counter()
@@ -58,24 +58,29 @@ def four_loops(x, w):
 
 # %%
 rng = np.random.default_rng(0)
-x, w = rng.normal(size=(16, 66, 66)).astype(np.float32), rng.normal(size=(16, 16, 3, 3)).astype(np.float32)
+x = rng.normal(size=(16, 66, 66)).astype(np.float32)
+w = rng.normal(size=(16, 16, 3, 3)).astype(np.float32)
 multiply_adds = 16 * 64 * 64 * 16 * 9
 small = x[0, :34, :34]
 
 
 def show_times(bars):
     """Draw name -> (nanoseconds per multiplication with its addition, colour)."""
-    figure, axes = plt.subplots(figsize=(7, 0.7 + 0.35 * len(bars)), layout="constrained")
-    drawn = axes.barh(list(bars), [ns for ns, _ in bars.values()], color=[colour for _, colour in bars.values()])
-    axes.bar_label(drawn, fmt=lambda ns: f"{ns:.2f}" if ns < 10 else f"{ns:.0f}", padding=4)
+    times, colours = zip(*bars.values(), strict=True)
+    size = (7, 0.7 + 0.35 * len(bars))
+    figure, axes = plt.subplots(figsize=size, layout="constrained")
+    labels = [f"{ns:.2f}" if ns < 10 else f"{ns:.0f}" for ns in times]
+    axes.bar_label(axes.barh(list(bars), times, color=colours), labels, padding=4)
     axes.invert_yaxis()
-    axes.set(xscale="log", xlim=(0.003, 30000), xlabel="nanoseconds per multiplication and addition")
+    axes.set(xscale="log", xlim=(0.003, 30000))
+    axes.set_xlabel("nanoseconds per multiplication and addition")
     plt.show()
 
 
 python_loops = 1e9 * seconds(lambda: four_loops(small, w[0, 0])) / (32 * 32 * 9)
 library = 1e9 * seconds(lambda: F.conv2d(x[None], w)) / multiply_adds
-show_times({"four Python loops": (python_loops, "#999999"), "tinyunet": (library, "#0072B2")})
+grey, blue = "#999999", "#0072B2"
+show_times({"four Python loops": (python_loops, grey), "tinyunet": (library, blue)})
 print(f"a factor of {python_loops / library:.0f}")
 
 # %% [markdown]
@@ -101,9 +106,10 @@ print(f"a factor of {python_loops / library:.0f}")
 
 # %%
 def count(N, C, O, H, W, K):
-    """Return (F, B), the operations and bytes of a "same" float32 convolution, by (1) and (2)."""
+    """Return (F, B) of a "same" float32 convolution, by (1) and (2)."""
     ### BEGIN SOLUTION
-    return 2 * N * O * H * W * C * K * K, 4 * (N * C * H * W + O * C * K * K + N * O * H * W)
+    numbers = N * C * H * W + O * C * K * K + N * O * H * W
+    return 2 * N * O * H * W * C * K * K, 4 * numbers
     ### END SOLUTION
 
 
@@ -128,25 +134,26 @@ work = {
     "convolution": (flops / moved, flops / seconds(lambda: F.conv2d(x[None], w)) / 1e9),
     "ReLU": (1 / 8, numbers.size / seconds(lambda: F.relu(numbers)) / 1e9),
 }
-intensity = np.logspace(-2, 3, 200)
-figure, axes = plt.subplots(figsize=(6.5, 3.4), layout="constrained")
-axes.loglog(
-    intensity,
-    np.minimum(peaks.gflops, intensity * peaks.gb_per_s),
-    color="black",
-    label="the roof: what the machine was measured to do",
-)
-for (name, place), colour in zip(work.items(), ("#0072B2", "#E69F00"), strict=True):
-    axes.loglog(*place, "o", color=colour, label=name)
-axes.set(xlabel="operations per byte", ylabel="10⁹ operations per second", ylim=(0.03, 2 * peaks.gflops))
-axes.legend(fontsize=8)
-plt.show()
 ridge = peaks.gflops / peaks.gb_per_s
 reveal("what limits ReLU", "memory" if 1 / 8 < ridge else "arithmetic")
 
+# %%
+intensity = np.logspace(-2, 3, 200)
+roof = np.minimum(peaks.gflops, intensity * peaks.gb_per_s)
+figure, axes = plt.subplots(figsize=(6.5, 3.4), layout="constrained")
+label = "the roof: what the machine was measured to do"
+axes.loglog(intensity, roof, color="black", label=label)
+for (name, place), colour in zip(work.items(), ("#0072B2", "#E69F00"), strict=True):
+    axes.loglog(*place, "o", color=colour, label=name)
+axes.set(xlabel="operations per byte", ylabel="10⁹ operations per second")
+axes.set_ylim(0.03, 2 * peaks.gflops)
+axes.legend(fontsize=8)
+plt.show()
+
 # %% [markdown]
-# ReLU stands under the slope: it waits for memory, and better arithmetic would not help. The convolution stands under the flat part. There, arithmetic counts. A point above the
-# roof had its data in a cache, or the machine was busy when the roof was measured.
+# To the left the roof slopes: there $M$ is the limit. To the right it is flat: there it is $P$. ReLU reads 4 bytes and writes 4 for each comparison, so it stands at 1/8, under the
+# slope: it waits for memory, and better arithmetic would not help. The convolution stands under the flat part. There, arithmetic counts. A point above the
+# roof had its data in a *cache*, a small fast memory beside the cores, or the machine was busy when the roof was measured.
 #
 # ## First idea: a matrix product
 #
@@ -157,12 +164,17 @@ reveal("what limits ReLU", "memory" if 1 / 8 < ridge else "arithmetic")
 # Three indices became one row number, two became one column number. This is **im2col**. By hand, with one channel and a kernel of $2 \times 2$:
 
 # %%
-tiny, kernel = np.array([[1.0, 2, 0], [0, 1, 3], [2, 0, 1]]), np.array([[1.0, 2], [0, -1]])
-columns = np.array([[tiny[i + u, j + v] for i in (0, 1) for j in (0, 1)] for u in (0, 1) for v in (0, 1)])
+tiny = np.array([[1.0, 2, 0], [0, 1, 3], [2, 0, 1]])
+kernel = np.array(
+    [[1.0, 2, 0, -1]]
+)  # the rows (1, 2) and (0, -1), one behind the other
+places = [(0, 0), (0, 1), (1, 0), (1, 1)]
+columns = np.array([[tiny[i + u, j + v] for i, j in places] for u, v in places])
+window, column = [(0, 1), (0, 2), (1, 1), (1, 2)], [(row, 1) for row in range(4)]
 show_arrays(
-    {"x": tiny, "w, one row": kernel.reshape(1, 4), "X": columns, "y, one row": kernel.reshape(1, 4) @ columns},
+    {"x": tiny, "w, one row": kernel, "X": columns, "y, one row": kernel @ columns},
     ("input", "kernel", "input", "output"),
-    marks={"x": [(0, 1), (0, 2), (1, 1), (1, 2)], "X": [(0, 1), (1, 1), (2, 1), (3, 1)], "y, one row": [(0, 1)]},
+    marks={"x": window, "X": column, "y, one row": [(0, 1)]},
     between=("", "·", "="),
 )
 
@@ -178,7 +190,7 @@ def im2col(x, K):
     ### BEGIN SOLUTION
     C, H, W = x.shape
     OH, OW = H - K + 1, W - K + 1
-    rows = [x[c, u : u + OH, v : v + OW].ravel() for c in range(C) for u in range(K) for v in range(K)]
+    rows = [x[c, u : u + OH, v : v + OW].ravel() for c, u, v in np.ndindex(C, K, K)]
     return np.stack(rows)
     ### END SOLUTION
 
@@ -200,7 +212,8 @@ predict("memory of X over memory of x", times_as_much)
 X = im2col(x, 3)
 reveal("memory of X over memory of x", X.nbytes / x.nbytes, tolerance=0.1)
 y = (w.reshape(16, -1) @ X).reshape(16, 64, 64)
-print(f"as a matrix product: off by {np.abs(y - F.conv2d(x[None], w).data[0]).max():.1e}")
+off = np.abs(y - F.conv2d(x[None], w).data[0]).max()
+print(f"as a matrix product: off by {off:.1e}")
 
 # %% [markdown]
 # ## Second idea: compile
@@ -234,7 +247,7 @@ def pixel_by_pixel(x, w, y):
 # %%
 @njit
 def row_by_row(x, w, y):
-    """Add the convolution of x (C, H, W) with w (O, C, K, K) to y (O, OH, OW); loops over j innermost."""
+    """Add the convolution of x (C, H, W) with w (O, C, K, K) to y; j is innermost."""
     ### BEGIN SOLUTION
     O, C, K, _ = w.shape
     for o in range(O):
@@ -259,11 +272,13 @@ sides = {
     "tinyunet": lambda: F.conv2d(x[None], w),
 }
 times = time_in_turn(sides, rounds=20)
-colours = ("#E69F00", "#E69F00", "#56B4E9", "#0072B2")
 best = {name: 1e9 * min(taken) / multiply_adds for name, taken in times.items()}
-bars = {name: (ns, colour) for (name, ns), colour in zip(best.items(), colours, strict=True)}
-show_times({"four Python loops": (python_loops, "#999999")} | bars)
-print(f"the order of the loops alone: {best['pixel by pixel'] / best['row by row']:.0f} times")
+bars = {"four Python loops": (python_loops, grey)}
+for name, colour in zip(best, ("#E69F00", "#E69F00", "#56B4E9", blue), strict=True):
+    bars[name] = best[name], colour
+show_times(bars)
+gain = best["pixel by pixel"] / best["row by row"]
+print(f"the order of the loops alone: {gain:.0f} times")
 
 # %% [markdown]
 # The four took turns, twenty times, and each bar is the best turn. Orange is yours: the same six loops twice, compiled, on one core. Im2col hands its product to a library of thousands of tuned lines.
@@ -296,13 +311,14 @@ print(f"the order of the loops alone: {best['pixel by pixel'] / best['row by row
 
 # %%
 def winograd(x, w):
-    """Return the list of len(x) - 2 outputs of a row x with the three weights w, by (4)."""
+    """Return the list of len(x) - 2 outputs of a row x with three weights w, by (4)."""
     ### BEGIN SOLUTION
     plus, minus = (w[0] + w[1] + w[2]) / 2, (w[0] - w[1] + w[2]) / 2
     y = []
     for j in range(0, len(x) - 2, 2):
-        m1, m2 = (x[j + 1] + x[j + 2]) * plus, (x[j + 2] - x[j + 1]) * minus
-        y += [(x[j] - x[j + 2]) * w[0] + m1 + m2, m1 - m2 - (x[j + 1] - x[j + 3]) * w[2]]
+        x0, x1, x2, x3 = x[j : j + 4]
+        m1, m2 = (x1 + x2) * plus, (x2 - x1) * minus
+        y += [(x0 - x2) * w[0] + m1 + m2, m1 - m2 - (x1 - x3) * w[2]]
     return y
     ### END SOLUTION
 
@@ -323,20 +339,27 @@ predict("multiplications for 2 x 2 outputs", left_over)
 
 # %%
 def winograd_2d(x, w):
-    """Return 2 x 2 outputs of x (4, 4) and w (3, 3): (4) with rows in place of numbers. It takes four products of rows."""
+    """Return 2 x 2 outputs of x (4, 4) and w (3, 3): (4) with rows for numbers."""
     rows = (x[0] - x[2], x[1] + x[2], x[2] - x[1], x[1] - x[3])
     weights = (w[0], (w[0] + w[1] + w[2]) / 2, (w[0] - w[1] + w[2]) / 2, w[2])
-    m = [np.array(winograd(r, g)) for r, g in zip(rows, weights, strict=True)]  # four multiplications each
+    # four products of rows, of four multiplications each
+    m = [np.array(winograd(r, g)) for r, g in zip(rows, weights, strict=True)]
     return np.array([m[0] + m[1] + m[2], m[1] - m[2] - m[3]]), 4 * len(m)
 
 
-found, multiplications = winograd_2d(small[:4, :4], w[0, 0])
+corner, nine = small[:4, :4], w[0, 0]
+found, multiplications = winograd_2d(corner, nine)
 reveal("multiplications for 2 x 2 outputs", multiplications)
-print(f"2 x 2 outputs: off by {np.abs(found - four_loops(small[:4, :4], w[0, 0])).max():.1e}")
-row, taps = rng.normal(size=1002).astype(np.float32), rng.normal(size=3).astype(np.float32)
-exact = np.correlate(row.astype(float), taps.astype(float))
-direct = np.array([row[j] * taps[0] + row[j + 1] * taps[1] + row[j + 2] * taps[2] for j in range(1000)])
-for name, found in (("direct", direct), ("Winograd", np.array(winograd(row, taps)))):
+print(f"2 x 2 outputs: off by {np.abs(found - four_loops(corner, nine)).max():.1e}")
+
+# %% [markdown]
+# And what does it do to the last digits? A row of 1000 outputs, once directly and once by (4), against float64:
+
+# %%
+row, three = (rng.normal(size=n).astype(np.float32) for n in (1002, 3))
+exact = np.correlate(row.astype(float), three.astype(float))
+direct = row[:-2] * three[0] + row[1:-1] * three[1] + row[2:] * three[2]
+for name, found in (("direct", direct), ("Winograd", np.array(winograd(row, three)))):
     print(f"{name}: off by {np.abs(found - exact).max():.1e} in float32")
 
 # %% [markdown]
@@ -377,11 +400,18 @@ print(f"{wrong_runs} of 30 runs were wrong")
 
 # %%
 xs, ws = rng.normal(size=(3, 5, 6)), rng.normal(size=(4, 3, 2, 2))
-notes = watch(shared, xs, ws, np.zeros((4, 4, 5)))
-show_arrays({f"y of channel {o}": plane for o, plane in enumerate(notes.writers((4, 4, 5)))}, ("output",) * 4)
+
+
+def show_writers(kernel):
+    """Draw for every element of y how many iterations of prange wrote it."""
+    counts = watch(kernel, xs, ws, np.zeros((4, 4, 5))).writers((4, 4, 5))
+    return show_arrays({f"y[{o}]": counts[o] for o in range(4)}, ("output",) * 4)
+
+
+show_writers(shared)
 
 # %% [markdown]
-# Three iterations, one for each input channel, write *every* element. Which loops of the six could run in parallel without a race? Those whose iterations write to different places.
+# The numbers are counts, one plane for each output channel: three iterations, one for each input channel, write *every* element. Which loops of the six could run in parallel without a race? Those whose iterations write to different places.
 #
 # ### Exercise 5: repair it
 #
@@ -408,18 +438,18 @@ def repaired(x, w, y):
 checks.repaired(repaired)
 
 # %%
-notes = watch(repaired, xs, ws, np.zeros((4, 4, 5)))
-show_arrays({f"y of channel {o}": plane for o, plane in enumerate(notes.writers((4, 4, 5)))}, ("output",) * 4)
+show_writers(repaired)
 
 # %% [markdown]
-# The rule in the library's kernels is the same: a job *owns* what it writes, and gathers what it needs. Then the sum has one order, and two runs give the same bits.
+# The rule in the library's kernels is the same: an iteration *owns* what it writes, and gathers what it needs. Then the sum has one order, and two runs give the same bits.
 #
 # ## Reading a CUDA kernel
 #
 # A graphics processor has thousands of slow cores instead of a few fast ones. One writes the program of *one* thread. Here is the library's, as it is on disk:
 
 # %%
-source = (Path(tinyunet.__file__).parent / "ops/conv2d/gpu.cu").read_text(encoding="utf-8").splitlines()
+file = Path(tinyunet.__file__).parent / "ops/conv2d/gpu.cu"
+source = file.read_text(encoding="utf-8").splitlines()
 start = next(k for k, line in enumerate(source) if line.startswith("template"))
 end = next(k for k in range(start, len(source)) if source[k] == "}")
 print("\n".join(source[start : end + 1]))
@@ -470,9 +500,8 @@ for k in rng.permutation(started * 256):
         n, o, i, j = indices(int(k), 3, 10, 20)
         yg[k] = (xg[n, :, i : i + 3, j : j + 3] * wg[o]).sum()
 reveal("blocks for 1 x 3 x 10 x 20 outputs", started)
-print(
-    f"off by {np.abs(yg.reshape(1, 3, 10, 20) - F.conv2d(xg, wg).data).max():.1e}; {started * 256 - yg.size} threads had nothing to do"
-)
+off = np.abs(yg.reshape(1, 3, 10, 20) - F.conv2d(xg, wg).data).max()
+print(f"off by {off:.1e}; {started * 256 - yg.size} threads had nothing to do")
 
 # %% [markdown]
 # Why does $j$ run fastest? Threads work in groups of 32, which read memory together, in pieces of 128 bytes (NVIDIA, *CUDA C++ Best Practices Guide*). Here are the addresses that one group reads in one step, if neighbours in $k$ are neighbours
@@ -483,10 +512,11 @@ lanes, width = np.arange(32), 64
 addresses = {"along a row (as it is)": lanes % width, "along a column": lanes * width}
 figure, axes = plt.subplots(figsize=(8, 1.9), layout="constrained")
 for place, elements in enumerate(addresses.values()):
-    pieces = np.unique(4 * elements // 128)
+    pieces = len(np.unique(4 * elements // 128))
     axes.plot(4 * elements, np.full(32, place), "|", color="#0072B2", markersize=14)
-    axes.text(8400, place, f"{len(pieces)} piece{'s' * (len(pieces) > 1)} of 128 bytes", va="center")
-axes.set(yticks=(0, 1), yticklabels=addresses, ylim=(1.6, -0.6), xlim=(-150, 11500), xlabel="byte in memory")
+    axes.text(8400, place, f"pieces of 128 bytes: {pieces}", va="center")
+axes.set(yticks=(0, 1), yticklabels=addresses, ylim=(1.6, -0.6), xlim=(-150, 11500))
+axes.set_xlabel("byte in memory")
 plt.show()
 
 # %% [markdown]
@@ -494,7 +524,8 @@ plt.show()
 #
 # ## Where it sits in the UNet
 #
-# The ladder of the library for one layer, on this machine, and then where the time goes in a whole network:
+# Below is the ladder of the library for one layer, on this machine. Each rung is one way to compute it: NumPy, compiled loops, fast kernels. "Backward" is its gradient. The bars are the rungs of the way forward. Then comes
+# a whole network: in which operations its time goes.
 
 # %%
 rows = ladder.measure(op_cases.conv2d(16, 16, 64, N=1), rounds=3, torch=None)
@@ -502,13 +533,15 @@ print(ladder.table(rows))
 ladder.figure(rows[:1])
 
 # %%
-model, image = UNet(1, 2, base_channels=8, depth=3), np.zeros((1, 1, 128, 128), np.float32)
+model = UNet(1, 2, base_channels=8, depth=3)
+image = np.zeros((1, 1, 128, 128), np.float32)
 with tinyunet.no_grad():
     model(image)
     with profile(longest=6) as measured:
         model(image)
 convolutions = sum(row.ms for row in measured.rows if row.op.startswith("conv"))
-print(f"convolutions: {100 * convolutions / sum(row.ms for row in measured.rows):.0f} % of the time in operations")
+share = convolutions / sum(row.ms for row in measured.rows)
+print(f"convolutions: {share:.0%} of the time in operations")
 
 # %% [markdown]
 # ## What goes wrong in practice

@@ -103,7 +103,8 @@ predict("pixels of 7 x 7 that no window reads", unread)
 seven = Tensor(np.arange(49.0).reshape(1, 1, 7, 7), requires_grad=True)
 F.avg_pool2d(seven, 2).sum().backward()
 reveal("pixels of 7 x 7 that no window reads", int((seven.grad == 0).sum()))
-show_arrays({"x": seven.data[0, 0], "read by a window": np.where(seven.grad[0, 0] > 0, 1, np.nan)})
+read = np.where(seven.grad[0, 0] > 0, 1, np.nan)
+show_arrays({"x": seven.data[0, 0], "read by a window": read})
 
 # %% [markdown]
 # The last row and the last column. A network that enlarges the result again gets 6 x 6 pixels, not 7 x 7. Lesson 06 has
@@ -157,7 +158,9 @@ show_images(pooled, columns=5, limits=(0, 1))
 #
 # ## Where the gradient goes
 #
-# **Average.** Each pixel of a window enters (2) with the factor $1/k^2$. So each gets that share of the complaint of
+# As in lesson 02, $g^y$ is the gradient that arrives at the output, and $g^x$ the one to hand on to the input.
+#
+# **Average.** Each pixel of a window enters (2) with the factor $1/k^2$. So each gets that share of what arrives at
 # its window, and pixels without a window get nothing:
 #
 # $$g^x_{p,q} = \frac{1}{k^2}\; g^y_{\lfloor p/k \rfloor,\,\lfloor q/k \rfloor} \qquad (3)$$
@@ -185,7 +188,8 @@ predict("equal pixels that get a gradient", winners)
 flat = Tensor(np.full((1, 1, 4, 4), 3.0), requires_grad=True)
 F.max_pool2d(flat, 2).sum().backward()
 reveal("equal pixels that get a gradient", np.count_nonzero(flat.grad))
-show_arrays({"x": flat.data[0, 0], "gy": np.ones((2, 2)), "gx": flat.grad[0, 0]}, ("input", "gradient", "gradient"))
+shown = {"x": flat.data[0, 0], "gy": np.ones((2, 2)), "gx": flat.grad[0, 0]}
+show_arrays(shown, ("input", "gradient", "gradient"))
 
 # %% [markdown]
 # Equal pixels are not rare. Behind a ReLU whole regions are exactly 0.
@@ -224,8 +228,9 @@ checks.average_pool_gradient(average_pool_gradient)
 
 # %%
 gy = np.array([[1, -2], [3, 4.0]])
+by_largest, by_mean = max_pool_gradient(x, gy, 2), average_pool_gradient(gy, 2, x.shape)
 show_arrays(
-    {"x": x, "gy": gy, "gx, largest": max_pool_gradient(x, gy, 2), "gx, mean": average_pool_gradient(gy, 2, x.shape)},
+    {"x": x, "gy": gy, "gx, largest": by_largest, "gx, mean": by_mean},
     ("input", "gradient", "gradient", "gradient"),
     marks={"x": [(1, 0), (0, 3), (2, 2)]},
 )
@@ -241,10 +246,13 @@ show_arrays(
 # %%
 rng = np.random.default_rng(0)
 random = rng.normal(size=(1, 2, 7, 6))
-print(f"average, adjoint:            off by {check_adjoint(lambda x: F.avg_pool2d(x, 2), random):.1e}")
-print(f"maximum, finite differences: off by {check_gradients(lambda x: F.max_pool2d(x, 2), random):.1e}")
+by_adjoint = check_adjoint(lambda x: F.avg_pool2d(x, 2), random)
+by_differences = check_gradients(lambda x: F.max_pool2d(x, 2), random)
+print(f"average, adjoint:            off by {by_adjoint:.1e}")
+print(f"maximum, finite differences: off by {by_differences:.1e}")
 xs, gys = rng.normal(size=(7, 6)), rng.normal(size=(3, 3))
-left, right = (average_pool(xs, 2) * gys).sum(), (xs * average_pool_gradient(gys, 2, xs.shape)).sum()
+gxs = average_pool_gradient(gys, 2, xs.shape)
+left, right = (average_pool(xs, 2) * gys).sum(), (xs * gxs).sum()
 print(f"yours, adjoint:              {left:.12f} and {right:.12f}")
 
 # %% [markdown]
@@ -279,7 +287,8 @@ def receptive_field(layers):
 checks.receptive_field(receptive_field)
 
 # %% [markdown]
-# The article's encoder has eight convolutions of 3 x 3. Without any pooling they see 17 pixels: each adds two. Now put
+# The article's *encoder*, the half of its network that goes down, has eight convolutions of 3 x 3. Without any pooling
+# they see 17 pixels: each adds two. Now put
 # a pooling behind the second, the fourth and the sixth one. Predict how many pixels the eighth convolution sees. Guess
 # before you calculate.
 
@@ -292,11 +301,15 @@ predict("field of eight convolutions with three poolings", field)
 
 # %%
 conv, pool = (3, 1), (2, 2)
-plain, pooling = [conv] * 8, [conv, conv, pool, conv, conv, pool, conv, conv, pool, conv, conv]
+plain, pooling = [conv] * 8, 3 * [conv, conv, pool] + [conv, conv]
 reveal("field of eight convolutions with three poolings", receptive_field(pooling))
 figure, axes = plt.subplots(figsize=(7, 3.4), layout="constrained")
-for layers, label, colour in ((pooling, "with three poolings", OUTPUT), (plain, "convolutions only", INPUT)):
-    axes.plot([receptive_field(layers[:n]) for n in range(len(layers) + 1)], marker="o", color=colour, label=label)
+for layers, label, colour in (
+    (pooling, "with three poolings", OUTPUT),
+    (plain, "convolutions only", INPUT),
+):
+    fields = [receptive_field(layers[:n]) for n in range(len(layers) + 1)]
+    axes.plot(fields, marker="o", color=colour, label=label)
 for n in (3, 6, 9):
     axes.axvspan(n - 0.5, n + 0.5, color="#dddddd", zorder=0)
 axes.set(xlabel="layers passed (grey: a pooling)", ylabel="receptive field in pixels")
@@ -309,27 +322,28 @@ plt.show()
 #
 # Formula (5) is a promise about what *can* matter. Ask a real network what does. `provenance` marks every pixel that
 # can change one number deep in the net, and its derivative. The network is a small UNet with random weights, before any
-# training.
+# training. Its `encoder1` is the first pair of convolutions; before each of the others stands one pooling more.
 
 # %%
 net = UNet(1, 1, 4, 3, norm=None, seed=1)
 crop = scan[24:120, 48:144]
 figure, panels = plt.subplots(1, 4, figsize=(11, 3), layout="constrained")
 for level, axes in enumerate(panels, 1):
-    middle = 48 // 2 ** (level - 1)
-    seen = provenance(net, crop[None, None], at=(0, 0, middle, middle), layer=f"encoder{level}.2").inputs
-    p, q = np.argwhere(seen.mask[0, 0]).T
-    strength = np.abs(seen.gradient[0, 0])
+    middle, layer = 48 // 2 ** (level - 1), f"encoder{level}.2"
+    seen = provenance(net, crop[None, None], at=(0, 0, middle, middle), layer=layer)
+    p, q = np.argwhere(seen.inputs.mask[0, 0]).T
+    strength = np.abs(seen.inputs.gradient[0, 0])
     axes.imshow(crop, cmap="gray", alpha=0.35)
-    axes.imshow(np.full((96, 96, 3), to_rgb(GRADIENT)), alpha=np.sqrt(strength / strength.max()))
-    height, width = np.ptp(p) + 1, np.ptp(q) + 1
-    axes.add_patch(plt.Rectangle((q.min() - 0.5, p.min() - 0.5), width, height, fill=False, color=INPUT, lw=2))
+    colour = np.full((96, 96, 3), to_rgb(GRADIENT))
+    axes.imshow(colour, alpha=np.sqrt(strength / strength.max()))
+    place, height, width = (q.min() - 0.5, p.min() - 0.5), np.ptp(p) + 1, np.ptp(q) + 1
+    axes.add_patch(plt.Rectangle(place, width, height, fill=False, color=INPUT, lw=2))
     axes.set_title(f"encoder{level}: {height} x {width}", fontsize=9)
     axes.axis("off")
 plt.show()
 
 # %% [markdown]
-# The square is the receptive field, and the last one has the width you computed. The colour is the root of the
+# The blue square is the receptive field, and the last one has the width you computed. The purple is the root of the
 # derivative, so that small ones show: it is strong in the middle and fades to the rim. From the rim of the square only
 # a few paths lead to the output, from its middle very many (Luo et al., 2016, *Understanding the effective receptive
 # field*). So plan for a field that is clearly larger than what must be recognised.
@@ -343,7 +357,7 @@ plt.show()
 
 # %%
 def depth_for(pixels):
-    """Return the smallest depth whose deepest level has a receptive field of at least `pixels`."""
+    """Return the smallest depth whose deepest level sees at least `pixels` pixels."""
     ### BEGIN SOLUTION
     depth = 0
     while receptive_field([(3, 1), (3, 1), (2, 2)] * depth + [(3, 1), (3, 1)]) < pixels:
@@ -379,8 +393,10 @@ rows = {}
 for name, op in (("maximum", max_pool), ("average", average_pool)):
     steps = [lines, op(lines, 2), op(op(lines, 2), 2), op(op(op(lines, 2), 2), 2)]
     rows |= {f"{name}, pooled {n} times": step for n, step in enumerate(steps)}
-reveal("contrast of a dark line after one maximum pooling", 1 - rows["maximum, pooled 1 times"][:, 10:].min())
-reveal("contrast of a dark line after three average poolings", 1 - rows["average, pooled 3 times"][0, 3])
+by_max = 1 - rows["maximum, pooled 1 times"][:, 10:].min()
+by_mean = 1 - rows["average, pooled 3 times"][0, 3]
+reveal("contrast of a dark line after one maximum pooling", by_max)
+reveal("contrast of a dark line after three average poolings", by_mean)
 show_images(rows, columns=4, limits=(0, 1.2))
 
 # %% [markdown]
@@ -389,9 +405,9 @@ show_images(rows, columns=4, limits=(0, 1.2))
 # pixel it stays:
 
 # %%
-moved = np.roll(lines, -1, axis=1)
-shown = {"line of two pixels": lines[:2, 10:18], "pooled": max_pool(lines[:2, 10:18], 2)}
-shown |= {"moved by one pixel": moved[:2, 10:18], "pooled ": max_pool(moved[:2, 10:18], 2)}
+line, moved = lines[:2, 10:18], np.roll(lines, -1, axis=1)[:2, 10:18]
+shown = {"line of two pixels": line, "pooled": max_pool(line, 2)}
+shown |= {"moved by one pixel": moved, "moved, pooled": max_pool(moved, 2)}
 show_arrays(shown, ("input", "output", "input", "output"))
 
 # %% [markdown]
@@ -401,8 +417,8 @@ show_arrays(shown, ("input", "output", "input", "output"))
 #
 # A trained network is not as helpless as these pictures. Its first convolutions can turn dark into bright, and use 64
 # channels to store where in the window something was. But deep down there is one number per channel for 8 x 8 pixels,
-# and the exact place of a rim is not in it. The UNet's answer is the skip: it hands the image *before* the pooling to
-# the decoder.
+# and the exact place of a rim is not in it. The UNet's answer is the *skip* (lesson 06): it hands what there was
+# *before* the pooling to the *decoder*, the half of the network that goes up again.
 #
 # The same on a toy retina with vessels of three pixels and less:
 
@@ -423,6 +439,7 @@ show_images(twice)
 # %%
 ran = run_layers(UNet.article(1, 1), (1, 1, 128, 128))
 fields, megabytes, names = [], [], []
+labels = ("receptive field in pixels", "output in MB")
 for n, layer in enumerate(ran, 1):
     if type(layer.layer).__name__ == "Conv2d":
         out = np.arange(layer.shape[2])
@@ -430,8 +447,10 @@ for n, layer in enumerate(ran, 1):
         fields.append((last - first).max() + 1)
         megabytes.append(layer.nbytes / 1e6)
         names.append(layer.name)
-figure, panels = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained", sharey=True)
-for axes, values, label in zip(panels, (fields, megabytes), ("receptive field in pixels", "output in MB"), strict=True):
+figure, panels = plt.subplots(
+    1, 2, figsize=(10, 4.4), layout="constrained", sharey=True
+)
+for axes, values, label in zip(panels, (fields, megabytes), labels, strict=True):
     axes.barh(names, values, color=OUTPUT)
     axes.set(xlabel=label)
     axes.tick_params(labelsize=8)
@@ -447,7 +466,7 @@ plt.show()
 # - **The field is too small** for the organ, and the network confuses places that look alike from near.
 #   `tinyunet summary RUN` prints the field of every layer. Add depth, or scale the images down.
 # - **Odd sizes.** 250 pixels become 125, then 62, and going back up gives 124. `UNet` pads to a multiple of $2^D$ and
-#   crops the result; a network of your own will stop at its `concat`.
+#   crops the result; a network of your own will stop where it joins a map with its skip.
 # - **Too deep.** At depth 5 an image of 64 x 64 has two rows left. There is nothing to recognise in them.
 # - **Padding with zeros before a maximum** makes 0 the smallest value that an output at the rim can have. The library
 #   pads a maximum with $-\infty$.

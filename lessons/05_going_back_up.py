@@ -32,7 +32,8 @@ from tinyunet.teaching.figures import show_arrays, show_images
 flat, nine = np.ones((1, 1, 12, 12)), np.ones((1, 1, 3, 3))
 stamped = F.conv_transpose2d(flat, nine, stride=2).data[0, 0]
 repeated = F.upsample_conv2d(flat, nine, scale=2).data[0, 0]
-pictures = {"all ones": flat[0, 0], "transposed convolution": stamped, "the article's formula": repeated}
+pictures = {"all ones": flat[0, 0], "transposed convolution": stamped}
+pictures["the article's formula"] = repeated
 figure, panels = plt.subplots(1, 3, figsize=(9, 3.3), layout="constrained")
 for axes, (title, picture) in zip(panels, pictures.items(), strict=True):
     shown = axes.imshow(picture, cmap="viridis", vmin=0, vmax=9)
@@ -85,7 +86,9 @@ rows = 8
 predict("rows of the article's output from 5 rows", rows)
 
 # %%
-reveal("rows of the article's output from 5 rows", F.upsample_conv2d(np.ones((1, 1, 5, 5)), nine, scale=2).shape[2])
+five = np.ones((1, 1, 5, 5))
+made = F.upsample_conv2d(five, nine, scale=2)
+reveal("rows of the article's output from 5 rows", made.shape[2])
 
 # %% [markdown]
 # Ten rows, less the two that a kernel of 3 costs.
@@ -123,7 +126,7 @@ checks.upsample_conv(upsample_conv)
 
 # %%
 def same_padding(k):
-    """Return (rows before, rows behind) such that the article's formula gives s H rows."""
+    """Return (rows before, rows behind) such that formula (1) gives s H rows."""
     ### BEGIN SOLUTION
     return (k - 1) // 2, k // 2
     ### END SOLUTION
@@ -152,8 +155,10 @@ stamps = {}
 for i, j in np.ndindex(2, 2):
     alone = np.zeros((1, 1, 2, 2))
     alone[0, 0, i, j] = x[i, j]
-    stamps[f"stamp of x[{i},{j}] = {x[i, j]:.0f}"] = F.conv_transpose2d(alone, w[None, None], stride=2).data[0, 0]
-show_arrays(stamps | {"y, their sum": sum(stamps.values())}, ["kernel"] * 4 + ["output"])
+    stamp = F.conv_transpose2d(alone, w[None, None], stride=2).data[0, 0]
+    stamps[f"stamp of x[{i},{j}] = {x[i, j]:.0f}"] = stamp
+everything = {"y, their sum": sum(stamps.values())}
+show_arrays(stamps | everything, ["kernel"] * 4 + ["output"])
 
 # %% [markdown]
 # Predict: 5 rows again, kernel 3, stride 2, nothing cut off. How many rows does the transposed convolution make?
@@ -166,9 +171,8 @@ rows_stamped = 11
 predict("rows of the transposed convolution from 5 rows", rows_stamped)
 
 # %%
-reveal(
-    "rows of the transposed convolution from 5 rows", F.conv_transpose2d(np.ones((1, 1, 5, 5)), nine, stride=2).shape[2]
-)
+made = F.conv_transpose2d(five, nine, stride=2)
+reveal("rows of the transposed convolution from 5 rows", made.shape[2])
 
 # %% [markdown]
 # ### Exercise 3: stamps
@@ -203,12 +207,13 @@ largest = 4
 predict("most stamps on one pixel", largest)
 
 # %%
-ones = np.ones((5, 5))
-carpet, plain = conv_transpose(ones, np.ones((3, 3)), 2), upsample_conv(ones, np.ones((3, 3)), 2)
+ones, kernel = np.ones((5, 5)), np.ones((3, 3))
+carpet, plain = conv_transpose(ones, kernel, 2), upsample_conv(ones, kernel, 2)
 reveal("most stamps on one pixel", carpet.max())
-print("transposed convolution, inside:", sorted({int(v) for v in carpet[2:-2, 2:-2].ravel()}))
-print("the article's formula:         ", sorted({int(v) for v in plain.ravel()}))
-show_arrays({"transposed convolution": carpet, "the article's formula": plain}, ("output", "output"))
+print("transposed convolution, inside:", *np.unique(carpet[2:-2, 2:-2]).astype(int))
+print("the article's formula:         ", *np.unique(plain).astype(int))
+shown = {"transposed convolution": carpet, "the article's formula": plain}
+show_arrays(shown, ("output", "output"))
 
 # %% [markdown]
 # In one direction the stamps of width 3 begin at 0, 2, 4, ... Column 2 lies under the end of one stamp and the
@@ -219,7 +224,8 @@ show_arrays({"transposed convolution": carpet, "the article's formula": plain}, 
 
 # %%
 rng = np.random.default_rng(0)
-numbers, weights = rng.integers(1, 9, (1, 1, 4, 4)).astype(float), rng.integers(1, 4, (1, 1, 3, 3)).astype(float)
+numbers = rng.integers(1, 9, (1, 1, 4, 4)).astype(float)
+weights = rng.integers(1, 4, (1, 1, 3, 3)).astype(float)
 four = provenance(F.conv_transpose2d, numbers, weights, at=(0, 0, 4, 4), stride=2)
 print(four, four.moved((0, 0, 3, 3)), sep="\n")
 four.figure()
@@ -234,7 +240,7 @@ four.figure()
 
 # %%
 def coverage(k, s):
-    """Return a list of s counts: how many stamps of width k lie on a pixel with remainder 0, 1, ..., s - 1."""
+    """Return s counts: stamps on a pixel with remainder 0, 1, ..., s - 1."""
     ### BEGIN SOLUTION
     return [sum(u % s == remainder for u in range(k)) for remainder in range(s)]
     ### END SOLUTION
@@ -244,7 +250,9 @@ def coverage(k, s):
 checks.coverage(coverage)
 
 # %%
-figure, panels = plt.subplots(1, 4, figsize=(10, 2.4), layout="constrained", sharey=True)
+figure, panels = plt.subplots(
+    1, 4, figsize=(10, 2.4), layout="constrained", sharey=True
+)
 for axes, (k, s) in zip(panels, ((2, 2), (3, 2), (4, 2), (5, 3)), strict=True):
     axes.bar(range(4 * s), coverage(k, s) * 4, color=OUTPUT)
     axes.set(title=f"k = {k}, s = {s}", xlabel="pixel", yticks=[0, 1, 2])
@@ -260,13 +268,16 @@ plt.show()
 
 # %%
 ways = {}
-for name, k in (("transposed, k = 2", 2), ("transposed, k = 3", 3), ("transposed, k = 4", 4)):
+for k in (2, 3, 4):
     kernel = np.random.default_rng(5).normal(size=(1, 1, k, k))
-    ways[name] = F.conv_transpose2d(flat, kernel, stride=2).data[0, 0, 4:16, 4:16]
-ways["the article's, k = 3"] = F.upsample_conv2d(flat, rng.normal(size=(1, 1, 3, 3)), scale=2).data[0, 0, 4:16, 4:16]
-show_images(
-    {f"{name}\nspread {picture.std():.2f}": picture for name, picture in ways.items()}, limits=(-3, 3), cmap="RdBu"
-)
+    ways[f"transposed, k = {k}"] = F.conv_transpose2d(flat, kernel, stride=2)
+kernel = rng.normal(size=(1, 1, 3, 3))
+ways["the article's, k = 3"] = F.upsample_conv2d(flat, kernel, scale=2)
+shown = {}
+for name, y in ways.items():
+    inside = y.data[0, 0, 4:16, 4:16]
+    shown[f"{name}\nspread {inside.std():.2f}"] = inside
+show_images(shown, limits=(-3, 3), cmap="RdBu")
 
 # %% [markdown]
 # At random weights each transposed convolution has its carpet, and training must unlearn it. The article's formula
@@ -285,7 +296,7 @@ show_images(
 
 # %%
 def transposed_padding(k, s):
-    """Return (P, Q) with which a transposed convolution makes exactly s H rows, for k >= s."""
+    """Return the (P, Q) of (3) that make exactly s H rows, for k >= s."""
     ### BEGIN SOLUTION
     P = (k - s + 1) // 2
     return P, 2 * P - (k - s)
@@ -316,14 +327,13 @@ blurred = F.conv2d(scan[None, None], blur[None, None], padding=2).data
 transposed = F.conv_transpose2d(blurred, blur[None, None], padding=2).data[0, 0]
 reveal("does the scan come back", "yes" if np.allclose(transposed, scan) else "no")
 
-spectrum = np.fft.fft2(blur, scan.shape)  # convolution over a picture that closes in a ring is a product of spectra
+# Over a picture that closes in a ring, a convolution is a product of spectra.
+spectrum = np.fft.fft2(blur, scan.shape)
 ring = np.fft.ifft2(np.fft.fft2(scan) * spectrum).real
 noisy = ring + np.random.default_rng(0).normal(0, 1e-3, ring.shape)
-inverted = {
-    s: np.fft.ifft2(np.fft.fft2(picture) / (spectrum + 1e-6)).real for s, picture in (("a", ring), ("b", noisy))
-}
 shown = {"scan": scan, "convolved": blurred[0, 0], "then transposed": transposed}
-shown |= {"divided by the kernel": inverted["a"], "the same, noise 0.001": inverted["b"]}
+for name, y in {"divided by the kernel": ring, "the same, noise 0.001": noisy}.items():
+    shown[name] = np.fft.ifft2(np.fft.fft2(y) / (spectrum + 1e-6)).real
 show_images(shown, columns=5, limits=(0, 1))
 
 # %% [markdown]
@@ -338,9 +348,10 @@ show_images(shown, columns=5, limits=(0, 1))
 # $$\langle \text{conv}(a),\, b\rangle = \langle a,\, \text{conv\_transpose}(b)\rangle . \qquad (4)$$
 
 # %%
-a, b, kernel = rng.normal(size=(9, 11)), rng.normal(size=(4, 5)), rng.normal(size=(3, 3))
+a, b, kernel = (rng.normal(size=shape) for shape in ((9, 11), (4, 5), (3, 3)))
 forward = F.conv2d(a[None, None], kernel[None, None], stride=2).data[0, 0]
-print(f"{(forward * b).sum():.12f} and {(a * conv_transpose(b, kernel, 2)).sum():.12f}, with your loops")
+left, right = (forward * b).sum(), (a * conv_transpose(b, kernel, 2)).sum()
+print(f"{left:.12f} and {right:.12f}, with your loops")
 
 # %% [markdown]
 # So the gradient of (2) in its image is, the other way round, a convolution with stride $s$. Nothing new has to be
@@ -381,10 +392,13 @@ complaint[2, 3] = 1
 w3 = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9.0]])
 gx = upsample_input_gradient(complaint, w3, 2, (4, 4))
 x0, w0 = rng.normal(size=(1, 2, 4, 5)), rng.normal(size=(3, 2, 3, 3))
-print(f"the library, differences: {check_gradients(lambda x, w: F.upsample_conv2d(x, w, scale=2), x0, w0):.1e}")
-stamp = check_gradients(lambda x, w: F.conv_transpose2d(x, w, stride=2), x0, w0.swapaxes(0, 1).copy())
-print(f"the library's stamps:     {stamp:.1e}")
-print(f"the library, adjoint:     {check_adjoint(lambda x: F.upsample_conv2d(x, Tensor(w0), scale=2), x0):.1e}")
+off = check_gradients(lambda x, w: F.upsample_conv2d(x, w, scale=2), x0, w0)
+print(f"the library, differences: {off:.1e}")
+off = check_adjoint(lambda x: F.upsample_conv2d(x, Tensor(w0), scale=2), x0)
+print(f"the library, adjoint:     {off:.1e}")
+wt = w0.swapaxes(0, 1).copy()
+off = check_gradients(lambda x, w: F.conv_transpose2d(x, w, stride=2), x0, wt)
+print(f"the library's stamps:     {off:.1e}")
 show_arrays({"gy": complaint, "w": w3, "gx": gx}, ("gradient", "kernel", "gradient"))
 
 # %% [markdown]
@@ -431,9 +445,8 @@ W3 = effective_kernel(w3, 2)
 reveal("rows of the stamp W", len(W3))
 by_formula = upsample_conv(scan, w3, 2)
 by_stamps = conv_transpose(scan, W3, 2)[2:-2, 2:-2]
-print(
-    f"largest difference on the scan: {np.abs(by_formula - by_stamps).max():.1e}, of values up to {by_formula.max():.0f}"
-)
+off, largest = np.abs(by_formula - by_stamps).max(), by_formula.max()
+print(f"largest difference on the scan: {off:.1e}, of values up to {largest:.0f}")
 parts = {f"[{a}::2, {b}::2]": int(W3[a::2, b::2].sum()) for a in (0, 1) for b in (0, 1)}
 print("sums of the four parts:", parts, "and of w:", int(w3.sum()))
 show_arrays({"w": w3, "W": W3}, ("kernel", "kernel"), between=("→",))
@@ -445,7 +458,21 @@ show_arrays({"w": w3, "W": W3}, ("kernel", "kernel"), between=("→",))
 #
 # ## Where it sits in the UNet
 #
-# The decoder enlarges by 2 before each join. The library offers four ways. This is what they cost in a small UNet:
+# The decoder, the half of the network that goes up, enlarges by 2 before each join with a skip. The library offers four
+# ways: "transposed" is (2), "article" is (1), "nearest" repeats pixels and nothing more, "bilinear" draws straight
+# lines between them. The last two have no weights:
+
+# %%
+shown = {"x": x}
+for op in (F.upsample_nearest2d, F.upsample_bilinear2d):
+    shown[op.__name__] = op(x[None, None], scale=2).data[0, 0]
+    print(f"{op.__name__}, adjoint: off by {check_adjoint(op, x0):.1e}")
+show_arrays(shown, ("input", "output", "output"))
+
+# %% [markdown]
+# And this is what the four cost in a small UNet. Where an enlargement has no weights, it cannot halve the channels
+# either, so with "nearest" the convolution behind it has more of them. With "bilinear" the library builds a much used
+# network (milesial/Pytorch-UNet) that has fewer channels at the bottom and in the decoder.
 
 # %%
 print("up           parameters   multiplications of the enlargements, 64 x 64 image")

@@ -13,7 +13,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from tinyunet import Module, ShapeError, UNet, no_grad
+from tinyunet import Module, ShapeError, UNet, check_adjoint, no_grad
 from tinyunet import functional as F
 from tinyunet.data.toy import Toy
 from tinyunet.glass import draw_graph
@@ -21,7 +21,7 @@ from tinyunet.nn import Conv2d, MaxPool2d, ReLU, Sequential
 from tinyunet.nn.module import watching
 from tinyunet.optim import Adam
 from tinyunet.plot import EXTRA, INPUT, KERNEL, MISSED, OUTPUT, RIGHT, paint
-from tinyunet.teaching import predict, reveal
+from tinyunet.teaching import one_thread, predict, reveal
 from tinyunet.teaching.checks import network as checks
 from tinyunet.teaching.figures import show_images
 
@@ -37,17 +37,18 @@ mask = retina.mask.astype(float)
 trips = {"the scan": retina.image[0] / 255, "its mask": mask}
 for times in (1, 2, 3):
     scale = 2**times
-    trips[f"{times} down, {times} up"] = F.upsample_nearest2d(F.avg_pool2d(mask[None, None], scale), scale=scale).data[
-        0, 0
-    ]
+    small = F.avg_pool2d(mask[None, None], scale)
+    large = F.upsample_nearest2d(small, scale=scale)
+    trips[f"{times} down, {times} up"] = large.data[0, 0]
 show_images(trips, columns=5, limits=(0, 1))
 
 # %% [markdown]
 # A network must go down to see wide, and on the way it loses what it must draw. How can it have both?
 #
 # The answer has the shape of a U. The article says it in section 2.1: an *encoder* of convolutions and poolings goes
-# down, a *decoder* goes up again, and a *concatenation* joins maps of both. That is right. Section 5 then gives a
-# program. Read it as you would read a colleague's: line by line, with a size in mind. (Its comments are translated.)
+# down, a *decoder* goes up again, and a *concatenation* joins maps of both. (A **map** is what a layer gives out:
+# channels, height, width.) That is right. Section 5 then gives a program. Read it as you would read a colleague's: line
+# by line, with a size in mind. (Its comments are translated.)
 #
 # ```python
 # import torch
@@ -107,7 +108,7 @@ show_images(trips, columns=5, limits=(0, 1))
 
 # %%
 def encoder_heights(H):
-    """Return the heights of enc1, enc2, enc3, enc4 in the article's listing, as a list."""
+    """Return the heights of enc1, enc2, enc3, enc4 in the listing, as a list."""
     ### BEGIN SOLUTION
     return [H // 2, H // 4, H // 8, H // 16]
     ### END SOLUTION
@@ -135,18 +136,23 @@ predict("sizes from 1 to 64 for which the listing runs", running)
 rng = np.random.default_rng(0)
 
 
+def conv_block(C, O):
+    first = Conv2d(C, O, 3, padding=1, rng=rng)
+    second = Conv2d(O, O, 3, padding=1, rng=rng)
+    return Sequential(first, ReLU(), second, ReLU(), MaxPool2d(2))
+
+
+# %%
 class Listing(Module):
     def __init__(self, in_channels, out_channels, w=64):
-        self.encoder1, self.encoder2 = self.conv_block(in_channels, w), self.conv_block(w, 2 * w)
-        self.encoder3, self.encoder4 = self.conv_block(2 * w, 4 * w), self.conv_block(4 * w, 8 * w)
-        self.decoder4 = self.conv_block(8 * w + 4 * w, 4 * w)
-        self.decoder3 = self.conv_block(4 * w + 2 * w, 2 * w)
-        self.decoder2 = self.conv_block(2 * w + w, w)
+        self.encoder1 = conv_block(in_channels, w)
+        self.encoder2 = conv_block(w, 2 * w)
+        self.encoder3 = conv_block(2 * w, 4 * w)
+        self.encoder4 = conv_block(4 * w, 8 * w)
+        self.decoder4 = conv_block(8 * w + 4 * w, 4 * w)
+        self.decoder3 = conv_block(4 * w + 2 * w, 2 * w)
+        self.decoder2 = conv_block(2 * w + w, w)
         self.decoder1 = Conv2d(w, out_channels, 1, rng=rng)
-
-    def conv_block(self, C, O):
-        first, second = Conv2d(C, O, 3, padding=1, rng=rng), Conv2d(O, O, 3, padding=1, rng=rng)
-        return Sequential(first, ReLU(), second, ReLU(), MaxPool2d(2))
 
     def forward(self, x):
         enc1 = self.encoder1(x)
@@ -165,7 +171,7 @@ class Listing(Module):
 
 # %%
 def try_it(network, size):
-    """Run a network on a square image; return the blocks that finished, with their heights, and the error."""
+    """Run a network; return its finished blocks with their heights, and the error."""
     blocks = []
 
     def note(name, layer, y):
@@ -182,27 +188,23 @@ def try_it(network, size):
 
 narrow = Listing(1, 1, w=2)
 tried = {size: try_it(narrow, size) for size in range(1, 65)}
-reveal("sizes from 1 to 64 for which the listing runs", sum(not error for _, error in tried.values()))
+ran_through = sum(not error for _, error in tried.values())
+reveal("sizes from 1 to 64 for which the listing runs", ran_through)
 for size in (8, 16, 64):
     print(f"{size}: {tried[size][0]}\n    {tried[size][1]}")
 
 # %%
 figure, axes = plt.subplots(figsize=(10, 3), layout="constrained")
-steps = [
-    "encoder1",
-    "encoder2",
-    "encoder3",
-    "encoder4",
-    "cat in decoder4",
-    "cat in decoder3",
-    "cat in decoder2",
-    "the end",
-]
-reached = [len(blocks) for blocks, _ in tried.values()]
-axes.bar(list(tried), np.add(reached, 0.5), bottom=-0.5, color=[MISSED if r < 4 else EXTRA for r in reached])
+steps = [f"encoder{level}" for level in (1, 2, 3, 4)]
+steps += [f"cat before decoder{level}" for level in (4, 3, 2)] + ["the end"]
+reached = np.array([len(blocks) for blocks, _ in tried.values()])
+colours = [MISSED if r < 4 else EXTRA for r in reached]
+axes.bar(list(tried), reached + 0.5, bottom=-0.5, color=colours)
 axes.axhline(7, color=OUTPUT, lw=2)
-axes.set(xlabel="height and width of the image", yticks=range(8), yticklabels=steps, xlim=(0, 65), ylim=(-0.5, 7.3))
-axes.set_title("where the article's listing stops (blue: nothing left to pool; red: heights differ)", fontsize=10)
+axes.set(xlabel="height and width of the image", xlim=(0, 65), ylim=(-0.5, 7.3))
+axes.set_yticks(range(8), steps)
+why = "blue: nothing left to pool; red: heights differ"
+axes.set_title(f"where the article's listing stops ({why})", fontsize=10)
 plt.show()
 
 # %% [markdown]
@@ -226,7 +228,8 @@ plt.show()
 # Do we need all three repairs? With three switches there are eight networks. Here all eight try an image of 64 x 64.
 
 # %%
-net = UNet(1, 1, 2, 3, up="nearest", norm=None)  # its blocks end without a pooling
+# One channel in and one out; the blocks of the library's UNet end without a pooling.
+net = UNet(1, 1, base_channels=2, depth=3, up="nearest", norm=None)
 
 
 def attempt(x, pool_between, skip_before, enlarge):
@@ -243,10 +246,13 @@ def attempt(x, pool_between, skip_before, enlarge):
     return net.decoder1(x)
 
 
+# %%
+black = np.zeros((1, 1, 64, 64), np.float32)
 print("pools between levels   skip before pooling   enlarges")
 for switches in np.ndindex(2, 2, 2):
     try:
-        outcome = "runs, " + " x ".join(map(str, attempt(np.zeros((1, 1, 64, 64), np.float32), *switches).shape[2:]))
+        H, W = attempt(black, *switches).shape[2:]
+        outcome = f"runs, {H} x {W}"
     except ShapeError as error:
         outcome = "stops, " + str(error).split("got ")[1].split(";")[0]
     print("".join(f"{'yes' if on else 'no':22}" for on in switches), outcome)
@@ -263,7 +269,7 @@ for switches in np.ndindex(2, 2, 2):
 
 # %%
 def repaired(net, x):
-    """Return the scores of a network with the article's blocks; heights and widths are multiples of 8."""
+    """Return the scores of a network with the article's blocks; 8 divides H and W."""
     ### BEGIN SOLUTION
     enc1 = net.encoder1(x)
     enc2 = net.encoder2(F.max_pool2d(enc1, 2))
@@ -282,8 +288,8 @@ checks.repaired(repaired)
 # %% [markdown]
 # ## What the repair keeps
 #
-# The library's `UNet.article()` is this repair. Predict: how many of the listing's 7.8 million parameters have another
-# name, another shape, or are missing in it?
+# The library's `UNet.article()` is this repair. A *state dict* lists all parameters of a network: name -> array.
+# Predict: how many of the listing's 7.8 million parameters have another name, another shape, or are missing in it?
 
 # %%
 changed = ...
@@ -295,40 +301,49 @@ predict("parameters changed by the repair", changed)
 # %%
 listing, whole = Listing(1, 1), UNet.article(1, 1)
 state, new = listing.state_dict(), whole.state_dict()
-different = {name for name in state.keys() | new.keys() if name not in state or name not in new}
-different |= {name for name in state.keys() & new.keys() if state[name].shape != new[name].shape}
-reveal("parameters changed by the repair", len(different))
+before = {(name, array.shape) for name, array in state.items()}
+after = {(name, array.shape) for name, array in new.items()}
+reveal("parameters changed by the repair", len(before ^ after))
 whole.load_state_dict(state)
 scan = Toy("tumour", count=1, size=(64, 64))[0].image[None] / 255
 with no_grad():
     same = np.abs(repaired(whole, scan).data - whole(scan).data).max()
-print(
-    f"{listing.parameter_count():,} parameters, {whole.parameter_count():,} after the repair, order kept: {list(state) == list(new)}"
-)
-print(f"with the listing's weights, UNet.article() against your forward pass: largest difference {same}")
+print(f"parameters: {listing.parameter_count():,}, then {whole.parameter_count():,},")
+print(f"in the same order: {list(state) == list(new)}")
+print("with the listing's weights, yours and UNet.article() differ by", same)
+
 
 # %%
-figure, panels = plt.subplots(1, 2, figsize=(11, 3.6), layout="constrained", width_ratios=(2, 3), sharey=True)
-broken = tried[64][0]
-mended = [block for block in try_it(whole, 64)[0] if block[0][:2] in ("en", "de")]
-for axes, blocks, joins in ((panels[0], broken, [(3, 2)]), (panels[1], mended, [(2, 4), (1, 5), (0, 6)])):
+def draw_heights(axes, blocks, joins, title):
     for n, (name, height) in enumerate(blocks):
-        axes.bar(n, height, bottom=-height / 2, width=0.55, color=INPUT if name[0] == "e" else OUTPUT)
-        axes.text(n, -height / 2 - 2, f"{name}\n{height}", ha="center", va="top", fontsize=8)
+        colour, low = INPUT if name[0] == "e" else OUTPUT, -height / 2
+        axes.bar(n, height, bottom=low, width=0.55, color=colour)
+        axes.text(n, low - 2, f"{name}\n{height}", ha="center", va="top", fontsize=8)
     for a, b in joins:
-        fits, top = blocks[a][1] == blocks[b][1], blocks[min(a, b)][1] / 2 + 4
-        colour, text = (OUTPUT, "=") if fits else (EXTRA, "≠")
-        axes.annotate("", (b, top), (a, top), arrowprops={"arrowstyle": "->", "color": colour, "lw": 2})
-        axes.text((a + b) / 2, top + 1, f"{blocks[a][1]} {text} {blocks[b][1]}", ha="center", color=colour)
+        left, right, top = blocks[a][1], blocks[b][1], blocks[min(a, b)][1] / 2 + 4
+        sign, colour = ("=", OUTPUT) if left == right else ("≠", EXTRA)
+        arrow = {"arrowstyle": "->", "color": colour, "lw": 2}
+        axes.annotate("", (b, top), (a, top), arrowprops=arrow)
+        middle = (a + b) / 2
+        axes.text(middle, top + 1, f"{left} {sign} {right}", ha="center", color=colour)
     axes.set(xlim=(-0.6, len(blocks) - 0.4), ylim=(-48, 46))
+    axes.set_title(title, fontsize=10)
     axes.axis("off")
-panels[0].set_title("the listing: stops at its first join", fontsize=10)
-panels[1].set_title("repaired: the same blocks, with pools between and enlargements before the joins", fontsize=10)
+
+
+# %%
+grid = {"width_ratios": (2, 3), "sharey": True}
+figure, panels = plt.subplots(1, 2, figsize=(11, 3.6), layout="constrained", **grid)
+mended = [block for block in try_it(whole, 64)[0] if block[0][:2] in ("en", "de")]
+draw_heights(panels[0], tried[64][0], [(3, 2)], "the listing: stops at its first join")
+title = "repaired: pools between the blocks, enlargements before the joins"
+draw_heights(panels[1], mended, [(2, 4), (1, 5), (0, 6)], title)
 plt.show()
 
 # %% [markdown]
-# Pooling and repetition have no weights, and the article's channel numbers (512 + 256, 256 + 128, 128 + 64) were those
-# of the repaired network all along. Weights that somebody made from the listing load into it.
+# Each bar is as high as the map that a block gives out, blue in the encoder and green in the decoder; an arrow leads to
+# a join. Pooling and repetition have no weights, and the article's channel numbers (512 + 256, 256 + 128, 128 + 64)
+# were those of the repaired network all along. Weights that somebody made from the listing load into it.
 #
 # The library can draw what it ran. Each box is a block; click to unfold one.
 
@@ -376,19 +391,34 @@ def run_any_size(network, x, depth):
 checks.run_any_size(run_any_size)
 
 # %%
-small = UNet(1, 1, 4, 3, up="nearest", norm=None)
+small = UNet(1, 1, base_channels=4, depth=3, up="nearest", norm=None)
 for H, W in ((64, 64), (50, 77), (9, 130), (1, 1)):
     x = np.random.default_rng(0).random((1, 1, H, W), np.float32)
     with no_grad():
-        y = run_any_size(lambda x: repaired(small, x), x, 3)
-        print(f"{H} x {W} -> {y.shape[2]} x {y.shape[3]}, same as the library: {np.array_equal(y.data, small(x).data)}")
+        yours = run_any_size(lambda x: repaired(small, x), x, 3).data
+        same = np.array_equal(yours, small(x).data)
+    print(f"{H} x {W} -> {yours.shape[2:]}, same as the library: {same}")
+
+# %% [markdown]
+# And backward? All three ops of this lesson only move numbers, so they are linear, and each gradient is an adjoint
+# (lesson 02). A join cuts the gradient apart again. A crop surrounds it with zeros. Edge padding adds what the copies
+# got to the pixel they were copied from.
+
+# %%
+x = np.random.default_rng(0).normal(size=(1, 2, 5, 6))
+for name, op in {
+    "concat": lambda x: F.concat([x, x]),
+    "pad": lambda x: F.pad(x, (1, 2, 0, 1), mode="edge"),
+    "crop": lambda x: F.crop(x, (1, 0, 2, 1)),
+}.items():
+    print(f"{name:6} against its adjoint: off by {check_adjoint(op, x):.1e}")
 
 # %% [markdown]
 # ## Without padding: 572 to 388
 #
 # The network of the paper (Ronneberger et al., 2015) does not pad its convolutions, so that no output ever saw an
-# invented pixel. Each 3 x 3 convolution then takes two rows away. The skip is larger than the map it is joined with,
-# and its middle is cut out.
+# invented pixel. Each 3 x 3 convolution then takes two rows away. The *skip*, the map from the encoder, is larger than
+# the map it is joined with, and its middle is cut out.
 #
 # ### Exercise 4 and 5: crop the skip, follow the height
 #
@@ -399,7 +429,7 @@ for H, W in ((64, 64), (50, 77), (9, 130), (1, 1)):
 
 # %%
 def crop_skip(skip, H, W):
-    """Return the middle H x W pixels of an array (N, C, larger, larger); if the rows to cut are odd, one more below."""
+    """Return the middle H x W pixels; of an odd number of rows cut one more below."""
     ### BEGIN SOLUTION
     top, left = (skip.shape[2] - H) // 2, (skip.shape[3] - W) // 2
     return skip[:, :, top : top + H, left : left + W]
@@ -407,7 +437,7 @@ def crop_skip(skip, H, W):
 
 
 def unpadded_height(H, depth):
-    """Return the height of the scores of an unpadded UNet, or None if H does not fit."""
+    """Return the height of an unpadded UNet's scores, or None if H does not fit."""
     ### BEGIN SOLUTION
     for _ in range(depth):
         H -= 4
@@ -427,8 +457,8 @@ checks.unpadded_height(unpadded_height)
 
 # %% [markdown]
 # Now draw the paper's figure from a run. The network below has four channels where the paper has 64, because heights do
-# not depend on them. Every bar is the output of one layer, as it came out. Before you run it, predict the height of the
-# deepest map.
+# not depend on them. Every bar is the output of one layer, as it came out: as high as the map, and wider where there
+# are more channels. Before you run it, predict the height of the deepest map.
 
 # %%
 deepest = ...
@@ -438,34 +468,42 @@ deepest = 28
 predict("rows of the deepest map for 572", deepest)
 
 # %%
-paper, ran = UNet(1, 2, 4, 4, padding="valid", norm=None), []
-with no_grad(), watching(lambda name, layer, y: ran.append((name, type(layer).__name__, y.shape))):
+paper = UNet(1, 2, base_channels=4, depth=4, padding="valid", norm=None)
+colours = {"Conv2d": OUTPUT, "MaxPool2d": "#999999", "ConvTranspose2d": KERNEL}
+shapes = []
+
+
+def note(name, layer, y):
+    if type(layer).__name__ in colours:
+        shapes.append((type(layer).__name__, y.shape))
+
+
+with no_grad(), watching(note):
     paper(np.zeros((1, 1, 572, 572), np.float32))
-shapes = [(name, kind, shape) for name, kind, shape in ran if kind in ("Conv2d", "MaxPool2d", "ConvTranspose2d")]
-reveal("rows of the deepest map for 572", min(shape[2] for _, _, shape in shapes))
-print(
-    f"your function: 572 -> {unpadded_height(572, 4)}; the run: {shapes[-1][2][2]}; UNet.paper().next_size(573): {paper.next_size(573)}"
-)
+reveal("rows of the deepest map for 572", min(shape[2] for _, shape in shapes))
+print(f"your function: 572 -> {unpadded_height(572, 4)}; the run: {shapes[-1][1][2]}")
+print("the next size above 572 that fits:", paper.next_size(573))
 
 # %%
-colours = {"Conv2d": OUTPUT, "MaxPool2d": "#999999", "ConvTranspose2d": KERNEL}
 figure, axes = plt.subplots(figsize=(11, 4.8), layout="constrained")
-level, skips = 0, {}
-for n, (_, kind, shape) in enumerate(shapes):
-    level += {"MaxPool2d": 1, "ConvTranspose2d": -1}.get(kind, 0)
-    width, height = 0.3 + 0.06 * np.sqrt(shape[1]), shape[2] / 700
-    axes.add_patch(plt.Rectangle((n - width / 2, -level - height / 2), width, height, color=colours[kind]))
-    axes.text(n, -level - height / 2 - 0.04, str(shape[2]), ha="center", va="top", fontsize=8)
+y, skips = 0, {}  # y falls by one at each pooling
+for n, (kind, (_, C, H, _)) in enumerate(shapes):
+    y += {"MaxPool2d": -1, "ConvTranspose2d": 1}.get(kind, 0)
+    width, low = 0.3 + 0.06 * np.sqrt(C), y - H / 1400
+    axes.bar(n, H / 700, bottom=low, width=width, color=colours[kind])
+    axes.text(n, low - 0.04, str(H), ha="center", va="top", fontsize=8)
     if kind == "ConvTranspose2d":
-        start, high = skips[level]
+        start, high = skips[y]
         arrow = {"arrowstyle": "->", "color": INPUT}
-        axes.annotate("", (n - 0.4, -level), (start + 0.4, -level), arrowprops=arrow)
-        axes.text(n - 0.6, -level + 0.04, f"{high} cut to {shape[2]}", ha="right", fontsize=8, color=INPUT)
+        axes.annotate("", (n - 0.4, y), (start + 0.4, y), arrowprops=arrow)
+        style = {"ha": "right", "fontsize": 8, "color": INPUT}
+        axes.text(n - 0.6, y + 0.04, f"{high} cut to {H}", **style)
     elif kind == "Conv2d":
-        skips[level] = n, shape[2]
+        skips[y] = n, H
 axes.set(xlim=(-0.5, len(shapes) + 0.5), ylim=(-4.3, 0.5))
 axes.axis("off")
-axes.set_title("heights, from a run (green: convolution, grey: pooling, orange: transposed, blue: skip)", fontsize=10)
+legend = "green: convolution, grey: pooling, orange: transposed, blue: skip"
+axes.set_title(f"heights, from a run ({legend})", fontsize=10)
 plt.show()
 
 # %% [markdown]
@@ -475,7 +513,7 @@ plt.show()
 # ## What the skips are for
 #
 # Back to the first picture. Two networks, the same layers, the same starting weights, the same data. In one the skips
-# are multiplied by 0. Each learns for a few seconds to draw vessels (how learning works is lesson 07 to 09).
+# are multiplied by 0. Each learns for a few seconds to draw vessels (how learning works is lessons 07 to 09).
 
 
 # %%
@@ -494,13 +532,15 @@ class WithoutSkips(UNet):
 
 
 def vessels(count, seed):
-    samples = Toy("vessels", count, size=(64, 64), seed=seed)
-    return np.stack([s.image for s in samples]) / 255 - 0.5, np.stack([s.mask for s in samples])
+    samples = [*Toy("vessels", count, size=(64, 64), seed=seed)]
+    images = np.stack([s.image for s in samples]) / 255 - 0.5
+    return images, np.stack([s.mask for s in samples])
 
 
 # %% [markdown]
 # The network with skips will reach a Dice of about 0.75 on new images (1 is perfect; lesson 10 defines it). Predict the
-# Dice of the one without. Within a quarter counts as right.
+# Dice of the one without. Within a quarter counts as right. (`one_thread`: images this small are done before a second
+# thread has begun, so the trainings of all lessons run on one core.)
 
 # %%
 dice_without = ...
@@ -511,17 +551,24 @@ predict("Dice without skips", dice_without)
 
 # %%
 (images, masks), (new_images, new_masks) = vessels(32, seed=0), vessels(16, seed=1)
-found, dice, trained = {}, {}, {}
-for title, kind in (("with skips", UNet), ("without skips", WithoutSkips)):
-    network = trained[title] = kind(1, 2, 8, 3, seed=0)
+
+
+@one_thread()
+def train(network):
     optimizer, order = Adam(network.parameters(), 1e-2), np.random.default_rng(0)
     for _ in range(6):
         for batch in order.permutation(32).reshape(8, 4):
             optimizer.zero_grad()
             F.cross_entropy_dice(network(images[batch]), masks[batch]).backward()
             optimizer.step()
-    with no_grad(), network.evaluating():
-        found[title] = network(new_images).data.argmax(axis=1)
+    return network
+
+
+found, dice, trained = {}, {}, {}
+for title, kind in (("with skips", UNet), ("without skips", WithoutSkips)):
+    trained[title] = train(kind(1, 2, base_channels=8, depth=3, seed=0))
+    with no_grad(), trained[title].evaluating():
+        found[title] = trained[title](new_images).data.argmax(axis=1)
     both = (found[title] * new_masks).sum()
     dice[title] = float(2 * both / (found[title].sum() + new_masks.sum()))
 reveal("Dice without skips", dice["without skips"], tolerance=0.25)
@@ -530,11 +577,13 @@ print({title: round(value, 2) for title, value in dice.items()})
 # %%
 pictures = {}
 for n in (0, 3):
-    truth = new_masks[n]
+    truth = new_masks[n] == 1
     pictures[f"scan {n}"] = new_images[n, 0]
     for title, labels in found.items():
-        errors = np.where(labels[n] == 1, np.where(truth == 1, 1, 2), np.where(truth == 1, 3, 0))
-        pictures[f"scan {n}, {title}"] = paint(new_images[n], errors, (RIGHT, EXTRA, MISSED), alpha=0.8)
+        painted = labels[n] == 1
+        errors = 1 * (painted & truth) + 2 * (painted & ~truth) + 3 * (truth & ~painted)
+        errors = paint(new_images[n], errors, (RIGHT, EXTRA, MISSED), alpha=0.8)
+        pictures[f"scan {n}, {title}"] = errors
 show_images(pictures, columns=3)
 
 # %% [markdown]
@@ -547,9 +596,15 @@ show_images(pictures, columns=3)
 # transposed convolutions.
 
 # %%
-outputs = {}
-with no_grad(), trained["with skips"].evaluating(), watching(lambda name, layer, y: outputs.update({name: y.data[0]})):
-    trained["with skips"](new_images[:1])
+outputs, network = {}, trained["with skips"]
+
+
+def keep(name, layer, y):
+    outputs[name] = y.data[0]
+
+
+with no_grad(), network.evaluating(), watching(keep):
+    network(new_images[:1])
 halves = {"scan 0": new_images[0, 0]}
 for title, name in (("from below", "up2"), ("by the skip", "encoder1")):
     strongest = outputs[name].std(axis=(1, 2)).argsort()[::-1][:2]

@@ -14,14 +14,14 @@ import numpy as np
 
 from tinyunet import Tensor, UNet, check_gradients, no_grad
 from tinyunet import functional as F
+from tinyunet.data.borders import border_map, objects_of
 from tinyunet.data.toy import Toy
 from tinyunet.metrics import confusion, dice
 from tinyunet.optim import Adam
 from tinyunet.plot import CLASS_COLOURS, paint
-from tinyunet.teaching import predict, reveal
+from tinyunet.teaching import one_thread, predict, reveal
 from tinyunet.teaching.checks import losses as checks
 from tinyunet.teaching.figures import show_images
-from tinyunet.training.weights import border_map, objects_of
 
 # %% [markdown]
 # ## The question in one picture
@@ -32,10 +32,10 @@ from tinyunet.training.weights import border_map, objects_of
 sample = max(Toy("lesion", count=16, seed=1), key=lambda s: (s.mask == 1).sum())
 scan, truth = sample.image / 255, sample.mask
 nothing = np.zeros_like(truth)
-shown = show_images({"scan": scan[0], "truth": paint(scan, truth), "finds nothing": paint(scan, nothing)}, columns=3)
 print(f"pixels that 'finds nothing' has right: {(nothing == truth).mean():.1%}")
 print(f"Dice of 'finds nothing': {dice(confusion(nothing, truth, 2))[1]:.2f}")
-shown
+painted = {"truth": paint(scan, truth), "finds nothing": paint(scan, nothing)}
+show_images({"scan": scan[0], **painted}, columns=3)
 
 # %% [markdown]
 # Counted in pixels the third picture is nearly perfect. For a doctor it is worthless. Training makes one number small,
@@ -78,8 +78,9 @@ predict("loss of knowing nothing, 4 classes", four)
 
 # %%
 target = np.zeros((1, 8, 8), int)
-for C, name in ((2, "loss of knowing nothing, 2 classes"), (4, "loss of knowing nothing, 4 classes")):
-    reveal(name, F.cross_entropy(np.zeros((1, C, 8, 8)), target).item(), tolerance=0.02)
+for C in (2, 4):
+    loss = F.cross_entropy(np.zeros((1, C, 8, 8)), target).item()
+    reveal(f"loss of knowing nothing, {C} classes", loss, tolerance=0.02)
 
 # %% [markdown]
 # It is $\log 2$ and $\log 4$. Remember the first: a training run whose loss starts far above 0.69 has a bug, or wild weights.
@@ -165,7 +166,7 @@ checks.cross_entropy_gradient(cross_entropy_gradient)
 
 # %%
 def dice_loss(p, y, eps=1.0):
-    """Return the loss (5); p are probabilities of foreground, y is 0 or 1, both (M,)."""
+    """Return (5); p are probabilities of foreground, y is 0 or 1, both (M,)."""
     ### BEGIN SOLUTION
     return 1 - (2 * (p * y).sum() + eps) / (p.sum() + y.sum() + eps)
     ### END SOLUTION
@@ -188,7 +189,8 @@ predict("Dice loss of saying 0.5 everywhere", unsure)
 # %%
 y = np.zeros(4096)
 y[:40] = 1
-reveal("Dice loss of saying 0.5 everywhere", dice_loss(np.full(4096, 0.5), y), tolerance=0.005)
+loss = dice_loss(np.full(4096, 0.5), y)
+reveal("Dice loss of saying 0.5 everywhere", loss, tolerance=0.005)
 
 # %% [markdown]
 # ### Exercise 5: its gradient
@@ -230,23 +232,26 @@ predict("percent of cross-entropy's pull in 1 % foreground", share_of_pull)
 
 # %%
 i, j = np.mgrid[:64, :64]
-masks = [(np.hypot(i - 32, j - 32) < np.sqrt(share * 4096 / np.pi)).astype(int) for share in (0.5, 0.1, 0.01)]
-shares = {}
+radii = [np.sqrt(share * 4096 / np.pi) for share in (0.5, 0.1, 0.01)]
+masks = [(np.hypot(i - 32, j - 32) < radius).astype(int) for radius in radii]
+losses = {"cross-entropy": F.cross_entropy, "Dice": F.dice_loss}
+shares = {name: [] for name in losses}
 figure, panels = plt.subplots(2, 3, figsize=(8, 5.6), layout="constrained")
-for row, (name, loss) in zip(panels, {"cross-entropy": F.cross_entropy, "Dice": F.dice_loss}.items(), strict=True):
+for row, (name, loss) in zip(panels, losses.items(), strict=True):
     for axes, mask in zip(row, masks, strict=True):
         z = Tensor(np.zeros((1, 2, 64, 64)), requires_grad=True)
         loss(z, mask[None]).backward()
         pull = -z.grad[0, 1]
-        shares[name, mask.sum()] = np.abs(pull[mask == 1]).sum() / np.abs(pull).sum()
-        axes.imshow(pull, cmap="PiYG", vmin=-np.abs(pull).max(), vmax=np.abs(pull).max())
+        most, share = np.abs(pull).max(), np.abs(pull)[mask == 1].sum()
+        share /= np.abs(pull).sum()
+        shares[name].append(100 * share)
+        axes.imshow(pull, cmap="PiYG", vmin=-most, vmax=most)
         axes.set_title(f"{name}, {mask.mean():.0%} foreground", fontsize=9)
-        axes.set_xlabel(f"{shares[name, mask.sum()]:.0%} of the pull", fontsize=9)
+        axes.set_xlabel(f"{share:.0%} of the pull", fontsize=9)
         axes.set(xticks=[], yticks=[])
 plt.show()
-reveal(
-    "percent of cross-entropy's pull in 1 % foreground", 100 * shares["cross-entropy", masks[2].sum()], tolerance=0.1
-)
+share = shares["cross-entropy"][2]
+reveal("percent of cross-entropy's pull in 1 % foreground", share, tolerance=0.1)
 
 # %% [markdown]
 # With cross-entropy every pixel pulls alike, so 99 % of the pull says "background". With Dice the few pixels of the lesion pull about as
@@ -260,18 +265,40 @@ reveal(
 # %%
 rng = np.random.default_rng(0)
 z, t = rng.normal(size=(2, 3, 4, 5)), rng.integers(0, 3, (2, 4, 5))
+for op in (F.softmax, F.log_softmax):
+    print(f"{op.__name__:20} off by {check_gradients(op, z):.1e}")
 for loss in (F.cross_entropy, F.dice_loss, F.cross_entropy_dice):
-    print(f"{loss.__name__:20} off by {check_gradients(lambda z, loss=loss: loss(z, t), z):.1e}")
+    off = check_gradients(lambda z, loss=loss: loss(z, t), z)
+    print(f"{loss.__name__:20} off by {off:.1e}")
 flat = Tensor(z[:1], requires_grad=True)
 F.cross_entropy(flat, t[:1]).backward()
 mine = cross_entropy_gradient(z[0].reshape(3, 20), t[0].ravel())
-print(f"yours against the tape: off by {np.abs(mine - flat.grad.reshape(3, 20)).max():.1e}")
+off = np.abs(mine - flat.grad.reshape(3, 20)).max()
+print(f"yours against the tape: off by {off:.1e}")
+
+# %% [markdown]
+# ## Two classes, one score
+#
+# With two classes (1) depends on the difference $d = z_1 - z_0$ alone: divide above and below by $e^{z_1}$.
+#
+# $$p_1 = \frac{e^{z_1}}{e^{z_0} + e^{z_1}} = \frac{1}{1 + e^{-d}}$$
+#
+# This function of $d$ is called **sigmoid**. So a network for one class of objects may give a single score per pixel, $d$ itself, and cross-entropy of it is called *binary*. It is the same loss:
+
+# %%
+two, truth = rng.normal(size=(1, 2, 4, 5)), rng.integers(0, 2, (1, 4, 5))
+d = two[:, 1:] - two[:, :1]
+np.testing.assert_allclose(F.sigmoid(d).data, F.softmax(two).data[:, 1:])
+print(f"one score:  {F.binary_cross_entropy(d, truth).item():.6f}")
+print(f"two scores: {F.cross_entropy(two, truth).item():.6f}")
+for op in (F.sigmoid, lambda d: F.binary_cross_entropy(d, truth)):
+    print(f"gradient off by {check_gradients(op, d):.1e}")
 
 # %% [markdown]
 # ## Six runs
 #
 # A small experiment: noise, and in it two bright spots of ten pixels, which is 1.3 % of the picture. A small UNet trains on 100
-# batches, with each of three losses; once as it is, and once with normalised layers (lesson 08). Start and batches are the same.
+# batches, with each of three losses; once as it is, and once with normalised layers (lesson 08). Start and batches are the same. (`one_thread` is explained in lesson 06.)
 
 
 # %%
@@ -281,11 +308,14 @@ def spots(count, seed):
     for mask in masks:
         for row, column in rng.uniform(4, 36, (2, 2)):
             mask[np.hypot(i - row, j - column) < 1.8] = 1
-    return (rng.normal(0, 0.15, (count, 1, 40, 40)) + 0.5 * masks[:, None]).astype(np.float32), masks
+    images = rng.normal(0, 0.15, (count, 1, 40, 40)) + 0.5 * masks[:, None]
+    return images.astype(np.float32), masks
 
 
+@one_thread()
 def run(loss, norm, steps=100):
-    model, rng, course = UNet(1, 2, base_channels=8, depth=1, norm=norm), np.random.default_rng(0), []
+    model = UNet(1, 2, base_channels=8, depth=1, norm=norm)
+    rng, course = np.random.default_rng(0), []
     optimizer = Adam(model.parameters(), lr=2e-3)
     for step in range(1, steps + 1):
         batch = rng.choice(len(images), 8, replace=False)
@@ -300,8 +330,10 @@ def run(loss, norm, steps=100):
 
 # %%
 (images, masks_of), (new_images, new_masks) = spots(64, seed=0), spots(32, seed=1)
-losses = {"cross-entropy": F.cross_entropy, "Dice": F.dice_loss, "both": F.cross_entropy_dice}
-runs = {(name, norm): run(loss, norm) for norm in (None, "group") for name, loss in losses.items()}
+losses["both"] = F.cross_entropy_dice
+runs = {}
+for norm in (None, "group"):
+    runs |= {(name, norm): run(loss, norm) for name, loss in losses.items()}
 show_images({"picture": new_images[0, 0], "truth": new_masks[0]})
 
 # %% [markdown]
@@ -316,11 +348,14 @@ finder = "Dice"
 predict("the one loss that finds something", finder)
 
 # %%
-reveal("the one loss that finds something", max(losses, key=lambda name: max(runs[name, None][0])))
+best = max(losses, key=lambda name: max(runs[name, None][0]))
+reveal("the one loss that finds something", best)
 figure, panels = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained", sharey=True)
-for axes, norm, title in zip(panels, (None, "group"), ("without normalisation", "with it"), strict=True):
+titles = {None: "without normalisation", "group": "with it"}
+for axes, (norm, title) in zip(panels, titles.items(), strict=True):
     for name, colour in zip(losses, CLASS_COLOURS, strict=False):
-        axes.plot(range(10, 101, 10), runs[name, norm][0], marker=".", color=colour, label=name)
+        course, _ = runs[name, norm]
+        axes.plot(range(10, 101, 10), course, ".-", color=colour, label=name)
     axes.set(xlabel="batches", title=title)
     axes.grid(alpha=0.3)
 panels[0].set_ylabel("Dice of new pictures")
@@ -370,7 +405,7 @@ show_images({"picture": new_images[0, 0], "truth": new_masks[0], **maps}, column
 
 # %%
 def balanced_weights(mask, C):
-    """Return one weight per class, (C,), formula (7); mask is an array of class indices."""
+    """Return one weight per class, (C,), by (7); mask is an array of class indices."""
     ### BEGIN SOLUTION
     n = np.bincount(mask.ravel(), minlength=C)
     return np.where(n > 0, n.sum() / (C * np.maximum(n, 1)), 0.0)
@@ -391,10 +426,8 @@ checks.balanced_weights(balanced_weights)
 # %%
 cells = Toy("cells", count=1, size=(96, 96))[0]
 objects = objects_of(cells._replace(mask=(cells.mask == 1).astype(int)))
-show_images(
-    {"cells": cells.image[0], "objects": paint(cells.image, objects), "weight": border_map(objects, 10.0, 5.0)},
-    columns=3,
-)
+shown = {"cells": cells.image[0], "objects": paint(cells.image, objects)}
+show_images(shown | {"weight": border_map(objects, 10.0, 5.0)}, columns=3)
 
 # %% [markdown]
 # ## Where it sits in the UNet

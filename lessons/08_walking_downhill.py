@@ -13,13 +13,13 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from tinyunet import Parameter, UNet, no_grad
+from tinyunet import Parameter, UNet, check_gradients, no_grad
 from tinyunet import functional as F
 from tinyunet.data.toy import Toy
 from tinyunet.nn.init import he, torch_default
 from tinyunet.optim import SGD, Adam, Constant, Cosine, Poly, Step
 from tinyunet.plot import CLASS_COLOURS, paint
-from tinyunet.teaching import predict, reveal
+from tinyunet.teaching import one_thread, predict, reveal
 from tinyunet.teaching.checks import optimizers as checks
 from tinyunet.teaching.figures import show_images
 
@@ -49,12 +49,15 @@ def by_library(make, steps=25):
 def draw_paths(paths):
     """Draw each path on the contours of the ravine."""
     a, b = np.meshgrid(np.linspace(-11, 4, 150), np.linspace(-1.6, 1.6, 120))
-    figure, panels = plt.subplots(1, len(paths), figsize=(11, 2.6), layout="constrained", squeeze=False)
-    for axes, (title, path), colour in zip(panels[0], paths.items(), CLASS_COLOURS, strict=False):
-        axes.contour(a, b, (a**2 + 25 * b**2) / 2, levels=[0.5, 2, 5, 10, 20, 35, 55], colors="#CCCCCC", linewidths=0.8)
-        axes.plot(*path.T, ".-", color=colour)
+    loss, levels = (a**2 + 25 * b**2) / 2, [0.5, 2, 5, 10, 20, 35, 55]
+    size = (11, 2.6)
+    figure, panels = plt.subplots(1, len(paths), figsize=size, layout="constrained")
+    for axes, title, colour in zip(panels, paths, CLASS_COLOURS, strict=False):
+        axes.contour(a, b, loss, levels=levels, colors="#CCCCCC", linewidths=0.8)
+        axes.plot(*paths[title].T, ".-", color=colour)
         axes.plot(0, 0, "kx")
-        axes.set(title=f"{title}: L = {(path[-1] ** 2 @ curvature) / 2:.2g} at the end", xlabel="a", ylabel="b")
+        end = (paths[title][-1] ** 2 @ curvature) / 2
+        axes.set(title=f"{title}: L = {end:.2g} at the end", xlabel="a", ylabel="b")
     plt.show()
 
 
@@ -92,18 +95,22 @@ predict("largest learning rate for curvature 25", largest)
 # %%
 rates = np.arange(10, 120) / 1000
 after = np.abs(1 - rates * 25) ** 60
-reveal("largest learning rate for curvature 25", rates[after <= 1 + 1e-9].max(), tolerance=0.03)
-w, walls = np.linspace(-1.7, 1.7, 100), (0.01, 0.07, 0.084)
-figure, panels = plt.subplots(1, 3, figsize=(10, 2.4), layout="constrained", sharey=True)
-for axes, rate in zip(panels, walls, strict=True):
+largest = rates[after <= 1 + 1e-9].max()
+reveal("largest learning rate for curvature 25", largest, tolerance=0.03)
+w, chosen = np.linspace(-1.7, 1.7, 100), (0.01, 0.07, 0.084)
+figure, panels = plt.subplots(
+    1, 3, figsize=(10, 2.4), layout="constrained", sharey=True
+)
+for axes, rate in zip(panels, chosen, strict=True):
     path = (1 - rate * 25) ** np.arange(7)
     axes.plot(w, 12.5 * w**2, color="#CCCCCC")
     axes.plot(path, 12.5 * path**2, ".-", color="#0072B2")
     axes.set(title=f"learning rate {rate}: factor {1 - 25 * rate:.2g}", xlabel="w")
+panels[0].set_ylabel("L")
 plt.show()
 
 # %% [markdown]
-# The step must satisfy $|1 - \eta \kappa| \le 1$, that is $\eta \le 2/\kappa$, for the *steepest* direction. All flat directions must then live with that step. Nothing
+# Each dot is a step, on the grey curve of the loss. The step must satisfy $|1 - \eta \kappa| \le 1$, that is $\eta \le 2/\kappa$, for the *steepest* direction. All flat directions must then live with that step. Nothing
 # keeps the curvatures of a network's many weights close together. The other two rules deal with that.
 #
 # ## Momentum
@@ -160,7 +167,7 @@ plt.show()
 # ## Adam
 #
 # Another idea: give every single weight a step of its own size. Adam (Kingma and Ba, 2015) keeps two running means for each weight, of the gradient
-# and of its square:
+# and of its square. All squares and roots below are taken weight by weight:
 #
 # $$m \leftarrow \beta_1 m + (1-\beta_1)\, g_t, \qquad v \leftarrow \beta_2 v + (1-\beta_2)\, g_t^2 \qquad (3)$$
 #
@@ -169,7 +176,7 @@ plt.show()
 #
 # $$\hat m = \frac{m}{1-\beta_1^t}, \qquad \hat v = \frac{v}{1-\beta_2^t}, \qquad w \leftarrow w - \eta\, \frac{\hat m}{\sqrt{\hat v} + \varepsilon} \qquad (4)$$
 #
-# Predict: $\eta = 0.1$, and the first gradient is 1000. How far does Adam's first step go?
+# The tiny $\varepsilon$ keeps 0/0 away. Predict: $\eta = 0.1$, and the first gradient is 1000. How far does Adam's first step go?
 
 # %%
 first = ...
@@ -242,8 +249,9 @@ right.plot(*np.array(path).T, ".-", color="#009E73", label="yours")
 right.set(xlabel="a", ylabel="b")
 right.legend()
 plt.show()
-print(f"without correction the longest step is {uncorrected.max():.1f} times as long as it should be")
-print(f"largest difference between yours and the library's: {np.abs(library - path).max():.1e}")
+print(f"without correction the longest step is {uncorrected.max():.1f} times too long")
+off = np.abs(library - path).max()
+print(f"largest difference between yours and the library's: {off:.1e}")
 
 # %% [markdown]
 # Is Adam the best, then? In the picture at the top momentum and Adam both arrived, each with a learning rate chosen for it. nnU-Net trains with SGD and momentum 0.99 (Isensee et al., 2021). The article's "Adam or SGD" is
@@ -263,18 +271,23 @@ predict("how many times smaller the error of 16 images is", smaller)
 
 # %%
 data = Toy("tumour", count=32, size=(32, 32))
-images, masks = np.stack([s.image for s in data]) / 255, np.stack([s.mask for s in data])
-model, gradients, rng = UNet(1, 2, 4, 1, norm=None), [], np.random.default_rng(0)
+images = np.stack([s.image for s in data]) / 255
+masks = np.stack([s.mask for s in data])
+model = UNet(1, 2, base_channels=4, depth=1, norm=None)
+gradients = []
 for k in range(32):
     model.zero_grad()
     F.cross_entropy(model(images[k : k + 1]), masks[k : k + 1]).backward()
     gradients.append(np.concatenate([p.grad.ravel() for p in model.parameters()]))
-gradients = np.array(gradients)
+
+# %%
+gradients, rng = np.array(gradients), np.random.default_rng(0)
 whole, sizes, errors = gradients.mean(0), (1, 2, 4, 8, 16, 32), []
 for N in sizes:
     drawn = [gradients[rng.choice(32, N)].mean(0) - whole for _ in range(400)]
     errors.append(np.sqrt(np.mean(np.square(drawn).sum(1))) / np.linalg.norm(whole))
-reveal("how many times smaller the error of 16 images is", errors[2] / errors[4], tolerance=0.1)
+ratio = errors[2] / errors[4]
+reveal("how many times smaller the error of 16 images is", ratio, tolerance=0.1)
 figure, axes = plt.subplots(figsize=(5, 2.6), layout="constrained")
 axes.loglog(sizes, errors, "o", color="#CC79A7", label="measured")
 axes.loglog(sizes, errors[0] / np.sqrt(sizes), color="#BBBBBB", label="1 / root of N")
@@ -288,7 +301,7 @@ plt.show()
 # ## Where to start
 #
 # Weights begin at random. How large? One output of a convolution is a sum of $F = C \cdot KH \cdot KW$ products $x\,w$. If the $w$ are independent with mean 0 and
-# standard deviation $\sigma$, then
+# standard deviation $\sigma$, then the variances of the products add. With $\overline{x^2}$ for the mean of the squares of $x$,
 #
 # $$\text{Var}(y) = F\, \sigma^2\, \overline{x^2} .$$
 #
@@ -323,7 +336,8 @@ share = 0.001
 predict("signal after ten layers with half of He's weights", share)
 
 # %%
-shape, signal = (48, 48, 3, 3), np.random.default_rng(0).normal(size=(1, 48, 40, 40)).astype(np.float32)
+shape = (48, 48, 3, 3)
+signal = np.random.default_rng(0).normal(size=(1, 48, 40, 40)).astype(np.float32)
 starts = {
     "He": lambda rng: he(rng, shape, 48 * 9),
     "half of it": lambda rng: he(rng, shape, 48 * 9) / 2,
@@ -333,7 +347,7 @@ starts = {
 
 
 def spreads(draw, normalize=lambda y: y, layers=10):
-    """Return the standard deviation of the outputs of each layer of a chain of convolutions and ReLUs."""
+    """Return the standard deviation behind each convolution of a deep chain."""
     rng, x, found = np.random.default_rng(1), signal, []
     with no_grad():
         for _ in range(layers):
@@ -344,7 +358,8 @@ def spreads(draw, normalize=lambda y: y, layers=10):
 
 
 plain = {name: spreads(draw) for name, draw in starts.items()}
-reveal("signal after ten layers with half of He's weights", plain["half of it"][-1] / plain["He"][-1], tolerance=0.1)
+share = plain["half of it"][-1] / plain["He"][-1]
+reveal("signal after ten layers with half of He's weights", share, tolerance=0.1)
 
 # %% [markdown]
 # $(1/2)^{10} = 1/1024$. The fourth one is what the article's listing gets, since it does not choose: evenly between $\pm 1/\sqrt F$, so $\sigma^2 = 1/(3F)$, and a layer keeps
@@ -352,7 +367,7 @@ reveal("signal after ten layers with half of He's weights", plain["half of it"][
 #
 # ## Batch normalisation
 #
-# Or force every layer's output to mean 0 and variance 1 (Ioffe and Szegedy, 2015). Each channel $c$ has its own mean $\mu_c$ and variance $\sigma_c^2$, taken over all images and pixels of the batch, and two learned numbers:
+# Or force every layer's output to mean 0 and variance 1 (Ioffe and Szegedy, 2015). Each channel $c$ has its own mean $\mu_c$ and variance $\sigma_c^2$, taken over all images and pixels of the batch, and two learned numbers, $\gamma_c$ and $\beta_c$. With them a layer can undo it where that is better:
 #
 # $$\hat y_{n,c,i,j} = \gamma_c\, \frac{y_{n,c,i,j} - \mu_c}{\sqrt{\sigma_c^2 + \varepsilon}} + \beta_c \qquad (6)$$
 #
@@ -366,7 +381,8 @@ def batch_norm(y, gamma, beta, eps):
     """Return (6); y is (N, C, H, W), gamma and beta are (C,)."""
     ### BEGIN SOLUTION
     mean, variance = (f(axis=(0, 2, 3), keepdims=True) for f in (y.mean, y.var))
-    return gamma[:, None, None] * (y - mean) / np.sqrt(variance + eps) + beta[:, None, None]
+    normal = (y - mean) / np.sqrt(variance + eps)
+    return gamma[:, None, None] * normal + beta[:, None, None]
     ### END SOLUTION
 
 
@@ -375,9 +391,18 @@ checks.batch_norm(batch_norm)
 
 # %%
 ones = np.ones(48, np.float32)
-normal = {name: spreads(draw, lambda y: batch_norm(y, ones, 0 * ones, 1e-5)) for name, draw in starts.items()}
+
+
+def normalize(y):
+    return batch_norm(y, ones, 0 * ones, 1e-5)
+
+
+both = {"without": plain}
+both["with batch normalisation"] = {
+    name: spreads(draw, normalize) for name, draw in starts.items()
+}
 figure, panels = plt.subplots(1, 2, figsize=(9, 3), layout="constrained", sharey=True)
-for axes, title, curves in zip(panels, ("without", "with batch normalisation"), (plain, normal), strict=True):
+for axes, (title, curves) in zip(panels, both.items(), strict=True):
     for (name, curve), colour in zip(curves.items(), CLASS_COLOURS, strict=False):
         axes.semilogy(range(1, 11), curve, "o-", markersize=4, color=colour, label=name)
     axes.set(title=title, xlabel="layer", ylabel="standard deviation")
@@ -385,8 +410,28 @@ panels[0].legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
-# On the right four curves lie on each other. In use there is no batch, so the layer keeps running means of $\mu_c$ and $\sigma_c^2$ and takes those.
+# On the right four curves lie on each other. In use, on a single image, there is no batch, so the layer keeps running means of $\mu_c$ and $\sigma_c^2$ and takes those.
 #
+# And backward? A change of one pixel moves $\mu_c$ and $\sigma_c$, and with them *every* output of its channel. The gradient has terms for that (`help(F.batch_norm2d)`), and they are easily forgotten. **Group normalisation** (Wu and He, 2018) is (6)
+# with means over one image and a group of its channels; no other image enters. Finite differences of both:
+
+# %%
+y, gamma, beta = (rng.normal(size=shape) for shape in ((2, 4, 3, 3), 4, 4))
+
+
+def by_batch(y, gamma, beta):
+    running = {"running_mean": np.zeros(4), "running_var": np.ones(4)}
+    return F.batch_norm2d(y, gamma, beta, training=True, **running)
+
+
+def by_group(y, gamma, beta):
+    return F.group_norm(y, gamma, beta, groups=2)
+
+
+for norm in (by_batch, by_group):
+    print(f"{norm.__name__}: off by {check_gradients(norm, y, gamma, beta):.1e}")
+
+# %% [markdown]
 # ## Schedules
 #
 # Near the goal the noise of the batches is larger than the slope. Smaller steps average it out. So $\eta$ is multiplied by a factor that falls during the $T$ steps of a run, here along a cosine (Loshchilov and Hutter, 2017). In
@@ -399,7 +444,7 @@ plt.show()
 
 # %%
 def cosine(t, T, warm_up):
-    """Return the factor of the learning rate in step t, formula (7); warm_up may be 0."""
+    """Return the factor of the learning rate in step t by (7); warm_up may be 0."""
     ### BEGIN SOLUTION
     return (1 + np.cos(np.pi * t / T)) / 2 * min(1, (t + 1) / (warm_up + 1))
     ### END SOLUTION
@@ -408,10 +453,14 @@ def cosine(t, T, warm_up):
 # %%
 checks.cosine(cosine)
 
+# %% [markdown]
+# Yours beside the library's schedules: constant; *step*, which divides by ten after each third; *poly*, $(1 - t/T)^{0.9}$; and the cosine.
+
 # %%
 figure, axes = plt.subplots(figsize=(6, 2.8), layout="constrained")
-for schedule, colour in zip((Constant(100), Step(100), Poly(100), Cosine(100)), CLASS_COLOURS, strict=False):
-    axes.plot([schedule(t) for t in range(100)], color=colour, label=type(schedule).__name__.lower())
+for kind, colour in zip((Constant, Step, Poly, Cosine), CLASS_COLOURS, strict=False):
+    factors = [kind(100)(t) for t in range(100)]
+    axes.plot(factors, color=colour, label=kind.__name__.lower())
 axes.plot([cosine(t, 100, 10) for t in range(100)], "k:", label="yours, warm-up 10")
 axes.set(xlabel="step", ylabel="factor")
 axes.legend(fontsize=8)
@@ -429,7 +478,7 @@ plt.show()
 
 # %%
 def learn(model, optimizer, images, masks, steps):
-    """Train on this one batch; return a list of `steps` numbers, the loss before each step."""
+    """Train on this one batch; return a list with the loss before each step."""
     losses = []
     ### BEGIN SOLUTION
     for _ in range(steps):
@@ -459,10 +508,14 @@ predict("the best of four learning rates", best_rate)
 curves, found = {}, {}
 for rate in (0.0001, 0.003, 0.1, 3.0):
     model = UNet(1, 2, base_channels=4, depth=1)
-    curves[rate] = learn(model, Adam(model.parameters(), rate), images[:4], masks[:4], 40)
+    optimizer = Adam(model.parameters(), rate)
+    with one_thread():  # see lesson 06
+        curves[rate] = learn(model, optimizer, images[:4], masks[:4], 40)
     with no_grad():
-        found[f"learning rate {rate:g}"] = paint(images[0], model(images[:4]).data[0].argmax(0))
-reveal("the best of four learning rates", min(curves, key=lambda rate: curves[rate][-1]))
+        labels = model(images[:4]).data[0].argmax(0)
+    found[f"learning rate {rate:g}"] = paint(images[0], labels)
+best = min(curves, key=lambda rate: curves[rate][-1])
+reveal("the best of four learning rates", best)
 figure, axes = plt.subplots(figsize=(5.5, 2.8), layout="constrained")
 for (rate, curve), colour in zip(curves.items(), CLASS_COLOURS, strict=False):
     axes.semilogy(curve, color=colour, label=f"{rate:g}")
@@ -479,17 +532,17 @@ show_images({"truth": paint(images[0], masks[0])} | found, columns=5)
 #
 # ## Where it sits in the UNet
 #
-# In `tinyunet/training/trainer.py` the method `step` is your loop, with the schedule and clipping between. `--optimizer`, `--lr`, `--batch-size`, `--schedule`, `--warm-up` and `--norm` of
-# `tinyunet train` are the choices of this lesson. The library's convolutions start with (5), those of `UNet.article()` with PyTorch's default. Adam keeps two numbers per weight: a checkpoint for
-# resuming is three times as large as the weights.
+# In `tinyunet/training/trainer.py` the method `step` is your loop, with the schedule and the clipping of gradients (below) between. `--optimizer`, `--lr`, `--batch-size`, `--schedule`, `--warm-up` and `--norm` of
+# `tinyunet train` are the choices of this lesson. The library's convolutions start with (5), those of `UNet.article()` with PyTorch's default. Adam keeps two numbers per weight: a file for
+# going on later is three times as large as the weights.
 #
 # ## What goes wrong in practice
 #
-# - **The loss becomes NaN, or jumps.** A smaller `--lr`, or `--clip-norm 1`, which shortens all gradients together to that length. The library stops and names the operation.
-# - **The loss stays.** `tinyunet train --check` does this lesson's test on your data, tries other learning rates, and lists layers with dead ReLUs or vanishing gradients.
+# - **The loss becomes NaN** ("not a number"), **or jumps.** A smaller `--lr`, or `--clip-norm 1`, which shortens all gradients together to that length. The library stops and names the operation.
+# - **The loss stays.** `tinyunet train --check` does this lesson's test on your data, tries other learning rates, and lists layers with *dead* ReLUs (0 for every image) or *vanishing* gradients (next to 0).
 # - **Batch norm with one or two images.** Its means are noise then. `--norm group` looks at each image alone.
 # - **Comparing optimizers at one learning rate.** Each has its own.
-# - **Weight decay inside Adam** is divided by $\sqrt{\hat v}$ like the rest. AdamW takes it out (Loshchilov and Hutter, 2019): `--optimizer adamw`.
+# - **Weight decay inside Adam.** Weight decay makes every weight smaller by a small share of itself in each step. As a part of $g_t$ it is divided by $\sqrt{\hat v}$ like the rest. AdamW takes it out (Loshchilov and Hutter, 2019): `--optimizer adamw`.
 #
 # ## Recap
 #

@@ -16,11 +16,17 @@ import numpy as np
 from tinyunet import UNet
 from tinyunet.data import Loader, Normalize, Toy, preset
 from tinyunet.inference import Segmenter
-from tinyunet.metrics import Scores, bootstrap_interval, bootstrap_means, surface_distances, surface_of
+from tinyunet.metrics import (
+    Scores,
+    bootstrap_interval,
+    bootstrap_means,
+    surface_distances,
+    surface_of,
+)
 from tinyunet.morphology import connected_components
 from tinyunet.optim import Adam, Cosine
 from tinyunet.plot import EXTRA, INPUT, KERNEL, MISSED, OUTPUT, RIGHT, overlays, paint
-from tinyunet.teaching import predict, reveal
+from tinyunet.teaching import one_thread, predict, reveal
 from tinyunet.teaching.checks import evaluation as checks
 from tinyunet.teaching.figures import show_arrays, show_images
 from tinyunet.training import Trainer
@@ -38,23 +44,19 @@ lesions, _ = connected_components(truth)
 small, missing, invented = truth.copy(), truth.copy(), truth.copy()
 for k in range(1, lesions.max() + 1):
     pixels = np.argwhere(lesions == k)  # from top to bottom
-    small[tuple(pixels[-round(len(pixels) / 5) :].T)] = False  # every lesion loses a fifth: 16 pixels in all
+    lowest = pixels[-round(len(pixels) / 5) :]  # a fifth: 16 pixels in all
+    small[tuple(lowest.T)] = False
 sizes = np.bincount(lesions.ravel())
-missing[np.isin(lesions, [np.flatnonzero(sizes == 7)[0], np.flatnonzero(sizes == 9)[0]])] = False  # 7 + 9 = 16
+for size in (7, 9):  # 16 pixels
+    missing[lesions == np.flatnonzero(sizes == size)[0]] = False
 invented[26:31, 60:64] = True  # 20 pixels
 programs = {"too small": small, "two missed": missing, "one made up": invented}
-
-
-def errors(prediction, truth):
-    return np.where(prediction & truth, 1, np.where(prediction, 2, np.where(truth, 3, 0)))
-
-
-def show_errors(prediction, truth, image):
-    return paint(image, errors(prediction, truth), (RIGHT, EXTRA, MISSED), alpha=0.9)
-
-
-middle = slice(18, 82)
-show_images({name: show_errors(p, truth, sample.image)[middle, middle] for name, p in programs.items()}, columns=3)
+middle, shown = slice(18, 82), {}
+for name, p in programs.items():
+    errors = 1 * (p & truth) + 2 * (p & ~truth) + 3 * (truth & ~p)
+    picture = paint(sample.image, errors, (RIGHT, EXTRA, MISSED), alpha=0.9)
+    shown[name] = picture[middle, middle]
+show_images(shown, columns=3)
 
 # %% [markdown]
 # All three have the same Dice, $8/9 = 0.889$, as you will soon compute. Are they equally good?
@@ -87,7 +89,7 @@ show_arrays({"truth t": t, "prediction p": p}, ("input", "output"))
 
 # %%
 def count(prediction, truth):
-    """Return (TP, FP, FN) by formula (1); both masks hold 0 and 1, as bool or any integers."""
+    """Return (TP, FP, FN) by (1); both masks hold 0 and 1, as bool or any integers."""
     ### BEGIN SOLUTION
     p, t = prediction == 1, truth == 1
     return (p & t).sum(), (p & ~t).sum(), (~p & t).sum()
@@ -114,7 +116,7 @@ checks.count(count)
 
 # %%
 def dice(tp, fp, fn, empty):
-    """Return D by (2); where it is 0/0: np.nan, 1 or 0 for empty "skip", "one" or "zero"."""
+    """Return D by (2); for 0/0 np.nan, 1, 0 where empty is "skip", "one", "zero"."""
     ### BEGIN SOLUTION
     if tp + fp + fn == 0:
         return {"skip": np.nan, "one": 1.0, "zero": 0.0}[empty]
@@ -177,19 +179,22 @@ checks.iou_from_dice(iou_from_dice)
 # patients*.
 
 # %%
-train, test = Toy("tumour", count=48, size=(64, 64)), Toy("tumour", count=24, size=(64, 64), seed=1)
-segmenter = Segmenter(UNet(1, 2, 6, 3, seed=0), Normalize("minmax"), train.class_names, train.mask_values)
-batches = Loader(train, 6, normalize=segmenter.normalize, augment=preset("light"), shuffle=True)
+train = Toy("tumour", count=48, size=(64, 64))
+test = Toy("tumour", count=24, size=(64, 64), seed=1)
+model, normalize = UNet(1, 2, base_channels=6, depth=3, seed=0), Normalize("minmax")
+segmenter = Segmenter(model, normalize, train.class_names, train.mask_values)
+batches = Loader(train, 6, normalize=normalize, augment=preset("light"), shuffle=True)
 trainer = Trainer(
     segmenter,
-    Adam(segmenter.model.parameters(), 1e-2),
+    Adam(model.parameters(), 1e-2),
     batches,
     schedule=Cosine(8 * len(batches)),
     show_progress=False,
 )
-trainer.fit(8)
+with one_thread():  # see lesson 06
+    trainer.fit(8)
 found = [segmenter.predict(sample.image) for sample in test]
-counts = np.array([count(prediction, sample.mask) for prediction, sample in zip(found, test, strict=True)])
+counts = np.array([count(p, s.mask) for p, s in zip(found, test, strict=True)])
 scores = np.array([dice(*row, "skip") for row in counts])
 
 # %% [markdown]
@@ -197,7 +202,9 @@ scores = np.array([dice(*row, "skip") for row in counts])
 
 # %%
 order = scores.argsort()
-rows = [(f"Dice {scores[k]:.2f}", test[k].image, test[k].mask, found[k]) for k in order[[0, 12, 23]]]
+rows = []
+for k in order[[0, 12, 23]]:
+    rows.append((f"Dice {scores[k]:.2f}", test[k].image, test[k].mask, found[k]))
 overlays(rows, test.class_names)
 
 # %% [markdown]
@@ -214,9 +221,8 @@ axes.plot(ious, scores, "o", color=OUTPUT, ms=4, label="test images")
 axes.set(xlabel="IoU", ylabel="Dice")
 axes.legend()
 plt.show()
-print(
-    f"mean Dice {scores.mean():.4f}; mean IoU {ious.mean():.4f}, which (3) turns into {2 / (1 + 1 / ious.mean()):.4f}"
-)
+mean, turned = ious.mean(), 2 * ious.mean() / (1 + ious.mean())
+print(f"mean Dice {scores.mean():.4f}; mean IoU {mean:.4f}, by (3) {turned:.4f}")
 
 # %% [markdown]
 # ## Many images, one number
@@ -244,7 +250,7 @@ predict("mean Dice of the two patients", mean_guess)
 
 # %%
 def pooled_and_mean(counts):
-    """Return (pooled Dice, mean Dice); counts is (images, 3): TP, FP, FN of each image."""
+    """Return (pooled Dice, mean Dice); counts is (images, 3), TP, FP, FN of each."""
     ### BEGIN SOLUTION
     each = [dice(*row, "skip") for row in counts]
     return dice(*counts.sum(axis=0), "skip"), np.nanmean(each)
@@ -255,8 +261,9 @@ def pooled_and_mean(counts):
 checks.pooled_and_mean(pooled_and_mean)
 
 # %%
-reveal("pooled Dice of the two patients", pooled_and_mean(two_patients)[0], tolerance=0.005)
-reveal("mean Dice of the two patients", pooled_and_mean(two_patients)[1], tolerance=0.005)
+pooled, mean = pooled_and_mean(two_patients)
+reveal("pooled Dice of the two patients", pooled, tolerance=0.005)
+reveal("mean Dice of the two patients", mean, tolerance=0.005)
 
 # %% [markdown]
 # Half of the patients were failed, and the pooled score is 0.98. Pooling gives every *pixel* the same say, so large
@@ -296,15 +303,19 @@ halves = [
     for p, s in zip(found, test, strict=True)
     for part in (slice(0, 32), slice(32, 64))
 ]
-by_policy = {empty: np.nanmean([dice(*row, empty) for row in halves]) for empty in ("skip", "one", "zero")}
+by_policy = {}
+for empty in ("skip", "one", "zero"):
+    by_policy[empty] = np.nanmean([dice(*row, empty) for row in halves])
 reveal("the policy with the highest mean", max(by_policy, key=by_policy.get))
 figure, axes = plt.subplots(figsize=(5, 2.2), layout="constrained")
-bars = axes.barh(list(by_policy), list(by_policy.values()), color=[INPUT, OUTPUT, EXTRA])
+means, colours = list(by_policy.values()), (INPUT, OUTPUT, EXTRA)
+bars = axes.barh(list(by_policy), means, color=colours)
 axes.bar_label(bars, fmt="%.2f", padding=3)
 axes.set(xlim=(0, 1), xlabel="mean Dice of the same predictions")
 axes.invert_yaxis()
 plt.show()
-print(f"{sum(sum(row) == 0 for row in halves)} of {len(halves)} halves hold no tumour and none is predicted")
+empty = sum(sum(row) == 0 for row in halves)
+print(f"{empty} of {len(halves)} halves hold no tumour and none is predicted")
 
 # %% [markdown]
 # One word, often left out of a report, moved the result by 0.25. tinyunet skips by default, and prints how many
@@ -324,7 +335,7 @@ print(f"{sum(sum(row) == 0 for row in halves)} of {len(halves)} halves hold no t
 
 # %%
 def bootstrap(values, resamples, rng):
-    """Return (low, high), the ends of the middle 95 % of the means of `resamples` draws."""
+    """Return (low, high), between which 95 % of the means of `resamples` draws lie."""
     ### BEGIN SOLUTION
     means = [rng.choice(values, len(values)).mean() for _ in range(resamples)]
     return tuple(np.quantile(means, [0.025, 0.975]))
@@ -352,26 +363,29 @@ for k, sample in enumerate(test):
         prediction = segmenter.predict(sample.image[:, ::a, ::b])
         mirrored.append(dice(*count(prediction, sample.mask[::a, ::b]), "skip"))
         patient.append(k)
+own, mirrored = scores[:, None], np.array(mirrored)[:, None]
 draws = {
-    "24 images": bootstrap_means(scores[:, None])[:, 0],
-    "96 images": bootstrap_means(np.array(mirrored)[:, None])[:, 0],
-    "96 images, patients drawn whole": bootstrap_means(np.array(mirrored)[:, None], patient)[:, 0],
+    "24 images": bootstrap_means(own)[:, 0],
+    "96 images": bootstrap_means(mirrored)[:, 0],
+    "96 images, patients drawn whole": bootstrap_means(mirrored, patient)[:, 0],
 }
 ends = {name: bootstrap_interval(means) for name, means in draws.items()}
 widths = {name: high - low for name, (low, high) in ends.items()}
-reveal("width over the mirrored images, in percent", 100 * widths["96 images"] / widths["24 images"], tolerance=0.25)
+percent = 100 * widths["96 images"] / widths["24 images"]
+reveal("width over the mirrored images, in percent", percent, tolerance=0.25)
 
 # %%
 figure, panels = plt.subplots(3, 1, figsize=(6, 4), layout="constrained", sharex=True)
-for axes, (name, means), colour in zip(panels, draws.items(), (INPUT, EXTRA, OUTPUT), strict=True):
-    axes.hist(means, bins=40, color=colour, alpha=0.6)
+for axes, name, colour in zip(panels, draws, (INPUT, EXTRA, OUTPUT), strict=True):
+    axes.hist(draws[name], bins=40, color=colour, alpha=0.6)
     axes.plot(ends[name], (0, 0), "|-", color="black", lw=3, ms=14)
     axes.set(yticks=[], title=f"{name}: {ends[name][0]:.3f} to {ends[name][1]:.3f}")
 panels[2].set_xlabel("mean Dice of a draw")
 plt.show()
 
 # %% [markdown]
-# The interval shrank, and no new patient was seen. Slices of one volume deceive in the same way. What must be drawn
+# Each picture shows how often the draws had which mean; the black bar is the interval. For the mirrored images it
+# shrank, and no new patient was seen. Slices of one volume deceive in the same way. What must be drawn
 # is what varies: whole patients. Then the interval is as wide as before. `Scores.add(..., group=patient)` tells the
 # library who is who.
 #
@@ -379,7 +393,7 @@ plt.show()
 #
 # Back to the lesions. The counts of a mask do not know *where* its wrong pixels lie. Distances do. Take the surface
 # pixels of both masks (those with a neighbour outside), and for each the distance to the nearest surface pixel of the
-# other mask. Here it is for the surface of the truth:
+# other mask. Here it is for the surface of the truth, as coloured squares; grey is what the program painted:
 
 # %%
 figure, panels = plt.subplots(1, 3, figsize=(10, 3.2), layout="constrained")
@@ -387,14 +401,17 @@ for axes, (name, prediction) in zip(panels, programs.items(), strict=True):
     surface = np.argwhere(surface_of(truth))
     far = surface_distances(prediction, truth).to_prediction
     axes.imshow(prediction, cmap="gray_r", vmax=4)
-    shown = axes.scatter(surface[:, 1], surface[:, 0], c=far, s=14, marker="s", cmap="plasma", vmin=0, vmax=8)
-    axes.set(xticks=[], yticks=[], xlim=(18, 82), ylim=(82, 18), title=f"{name}: at most {far.max():.1f}")
+    style = {"s": 14, "marker": "s", "cmap": "plasma", "vmin": 0, "vmax": 8}
+    shown = axes.scatter(surface[:, 1], surface[:, 0], c=far, **style)
+    axes.set(xticks=[], yticks=[], xlim=(18, 82), ylim=(82, 18))
+    axes.set_title(f"{name}: at most {far.max():.1f}")
 figure.colorbar(shown, ax=panels, label="pixels to the predicted surface")
 plt.show()
 
 # %% [markdown]
-# The largest distance of all is at the mercy of one pixel. So one takes, in each direction, the one that 95 % of the
-# distances do not exceed, and of both directions the larger:
+# The largest distance of all (Hausdorff's) is at the mercy of one pixel. So one takes, in each direction, the one that
+# 95 % of the distances do not exceed, and of both directions the larger. With $A$ and $B$ for the surface pixels of the
+# two masks, $|a - b|$ for the distance of two pixels, and $\operatorname{q}_{95}$ for that 95th percentile:
 #
 # $$HD_{95} = \max\left(\operatorname{q}_{95}\{d(a, B) : a \in A\},\ \operatorname{q}_{95}\{d(b, A) : b \in B\}\right), \qquad d(a, B) = \min_{b \in B} |a - b| \qquad (4)$$
 #
@@ -408,26 +425,30 @@ plt.show()
 
 # %%
 def hd95(A, B, spacing):
-    """Return (4) in mm; A is (points, 2), B is (other points, 2), spacing is mm per row and per column."""
+    """Return (4) in mm; A and B are (points, 2), spacing is mm per row and column."""
     ### BEGIN SOLUTION
     A, B = A * np.asarray(spacing), B * np.asarray(spacing)
     distances = np.linalg.norm(A[:, None] - B[None], axis=2)
-    return max(np.percentile(distances.min(axis=1), 95), np.percentile(distances.min(axis=0), 95))
+    return max(np.percentile(distances.min(axis=side), 95) for side in (1, 0))
     ### END SOLUTION
 
 
 # %%
 checks.hd95(hd95)
 
+# %% [markdown]
+# Five scores of the three programs. The three new ones are explained below.
+
 # %%
-print(f"{'':12} {'Dice':>6} {'precision':>10} {'recall':>7} {'HD95':>6} {'object F1':>10}")
+names = ("dice", "precision", "recall", "object_f1")
+print(f"{'':12}", *(f"{name:>10}" for name in (*names, "hd95")))
 surface = np.argwhere(surface_of(truth))
-for name, prediction in programs.items():
+for program, prediction in programs.items():
     table = Scores(["background", "lesion"], detailed=True)
     table.add(prediction, truth)
-    D, precision, recall, F1 = (table.mean(m)[1] for m in ("dice", "precision", "recall", "object_f1"))
-    far = hd95(np.argwhere(surface_of(prediction)), surface, (1, 1))
-    print(f"{name:12} {D:6.3f} {precision:10.3f} {recall:7.3f} {far:6.1f} {F1:10.3f}")
+    row = [table.mean(name)[1] for name in names]
+    row.append(hd95(np.argwhere(surface_of(prediction)), surface, (1, 1)))
+    print(f"{program:12}", *(f"{score:10.3f}" for score in row))
 
 # %% [markdown]
 # Precision is $TP/(TP+FP)$, the share of the painted pixels that is right. Recall is $TP/(TP+FN)$, the share of the

@@ -22,7 +22,7 @@ from tinyunet.inference import Segmenter
 from tinyunet.metrics import Scores
 from tinyunet.optim import Adam, Cosine
 from tinyunet.plot import CLASS_COLOURS, EXTRA, INPUT, KERNEL, OUTPUT, paint
-from tinyunet.teaching import predict, reveal
+from tinyunet.teaching import one_thread, predict, reveal
 from tinyunet.teaching.checks import tiles as checks
 from tinyunet.teaching.figures import show_images
 from tinyunet.training import Trainer
@@ -37,27 +37,36 @@ from tinyunet.training.forecast import bytes_of_step
 
 # %%
 train = Toy("cells", count=32, size=(64, 64))
-segmenter = Segmenter(UNet(1, 3, 8, 2, seed=0), Normalize("minmax"), train.class_names, train.mask_values)
-batches = Loader(train, 4, normalize=segmenter.normalize, augment=preset("light"), shuffle=True)
-optimizer = Adam(segmenter.model.parameters(), 1e-2)
-Trainer(segmenter, optimizer, batches, schedule=Cosine(8 * len(batches)), show_progress=False).fit(8)
+model, normalize = UNet(1, 3, base_channels=8, depth=2, seed=0), Normalize("minmax")
+segmenter = Segmenter(model, normalize, train.class_names, train.mask_values)
+batches = Loader(train, 4, normalize=normalize, augment=preset("light"), shuffle=True)
+trainer = Trainer(
+    segmenter,
+    Adam(model.parameters(), 1e-2),
+    batches,
+    schedule=Cosine(8 * len(batches)),
+    show_progress=False,
+)
+with one_thread():  # see lesson 06
+    trainer.fit(8)
 
 
 def run(x):
     """Return the probabilities (N, classes, H, W) of normalised images (N, C, H, W)."""
-    with no_grad(), segmenter.model.evaluating():
-        return F.softmax(segmenter.model(x)).numpy()
+    with no_grad(), model.evaluating():
+        return F.softmax(model(x)).numpy()
 
 
 # %%
 strip = Toy("cells", count=1, size=(64, 384), seed=51)[0]
-x = segmenter.normalize(strip.image)[None]
+x = normalize(strip.image)[None]
 whole = run(x)
 apart = np.concatenate([run(x[..., k : k + 64]) for k in range(0, 384, 64)], axis=3)
 
 
 def show_strips(strips):
-    figure, panels = plt.subplots(len(strips), 1, figsize=(9, 1.75 * len(strips)), layout="constrained")
+    size = (9, 1.75 * len(strips))
+    figure, panels = plt.subplots(len(strips), 1, figsize=size, layout="constrained")
     for axes, (title, picture) in zip(panels, strips.items(), strict=True):
         axes.imshow(picture, cmap="magma", vmin=0, vmax=1, interpolation="nearest")
         axes.set_title(title, fontsize=9)
@@ -65,12 +74,16 @@ def show_strips(strips):
     plt.show()
 
 
-labels = {"whole": whole[0].argmax(0), "six tiles, side by side": apart[0].argmax(0)}
-difference = {"largest difference of a probability": np.abs(apart - whole)[0].max(0)}
-show_strips({name: paint(strip.image, found, CLASS_COLOURS) for name, found in labels.items()} | difference)
+def painted(y, image=strip.image):
+    return paint(image, y[0].argmax(0), CLASS_COLOURS)
+
+
+shown = {"whole": painted(whole), "six tiles, side by side": painted(apart)}
+shown["largest difference of a probability"] = np.abs(apart - whole)[0].max(0)
+show_strips(shown)
 
 # %% [markdown]
-# The two agree, except along the cuts. There a nucleus breaks in two or gets a border that is not there. What has the
+# In the third strip black is 0 and pale yellow is 1. The two agree, except along the cuts. There a nucleus breaks in two or gets a border that is not there. What has the
 # cut taken away, how far does the damage reach, and can one avoid all of it?
 #
 # The article's question 9.1 is about sizes: how does a UNet treat images of different sizes? It answers: change the
@@ -80,24 +93,25 @@ show_strips({name: paint(strip.image, found, CLASS_COLOURS) for name, found in l
 # ## How far does it look?
 #
 # Poison one pixel: put NaN ("not a number") in it. Every sum with a NaN in it is NaN. So every output that looks at
-# this pixel, and no other, is NaN afterwards.
+# this pixel, and no other, is NaN afterwards. Those are pale below.
 
 # %%
 poisoned = x.copy()
 poisoned[0, 0, 32, 200] = np.nan
-with no_grad(), segmenter.model.evaluating():
-    reached = np.isnan(segmenter.model(poisoned).numpy()[0, 0])
-show_strips({"the image": paint(strip.image, 0 * strip.mask), "poisoned by pixel (32, 200)": reached})
+with no_grad(), model.evaluating():
+    reached = np.isnan(model(poisoned).numpy()[0, 0])
+unpainted = paint(strip.image, 0 * strip.mask)
+show_strips({"the image": unpainted, "poisoned by pixel (32, 200)": reached})
 
 # %% [markdown]
 # Half of this square's width is what we need: the **margin** $m$, how far beyond its own place an output pixel looks.
-# It can be computed.
+# It can be computed. $D$ is the depth, the number of poolings; one of them lies between level $k$ and level $k+1$.
 #
 # - At level 1, the full size, a 3 x 3 convolution looks 1 pixel each way. At level $k$ the maps are $2^{k-1}$ times
 #   coarser, so it looks $2^{k-1}$ pixels of the image each way.
 # - On its way down and up a pixel passes four convolutions at each of the levels 1 to $D$, and two at the bottom,
 #   level $D+1$.
-# - Poolings and 2 x 2 up-convolutions look only into blocks of $2^D$ pixels. But a pixel may be the first of its
+# - Poolings and transposed convolutions with $k = s = 2$ (lesson 05) look only into blocks of $2^D$ pixels. But a pixel may be the first of its
 #   block and look to the last: up to $2^D - 1$ more.
 #
 # Predict: what is $m$ for our network, with $D = 2$? Add up with a pencil.
@@ -114,8 +128,9 @@ spread = []
 for column in range(200, 204):  # the four places in a block
     poisoned = x.copy()
     poisoned[0, 0, 32, column] = np.nan
-    with no_grad(), segmenter.model.evaluating():
-        columns = np.flatnonzero(np.isnan(segmenter.model(poisoned).numpy()).any(axis=(0, 1, 2)))
+    with no_grad(), model.evaluating():
+        reached = np.isnan(model(poisoned).numpy()).any(axis=(0, 1, 2))
+    columns = np.flatnonzero(reached)
     spread += [column - columns[0], columns[-1] - column]
 print("reach to the left and right from each place:", *map(int, spread))
 reveal("margin at depth 2", max(spread))
@@ -126,7 +141,7 @@ reveal("margin at depth 2", max(spread))
 
 # %%
 def margin(depth):
-    """Return how many pixels beyond its own place an output pixel of a padded UNet looks."""
+    """Return how many pixels an output pixel of a padded UNet looks each way."""
     ### BEGIN SOLUTION
     convolutions = sum(4 * 2 ** (k - 1) for k in range(1, depth + 1)) + 2 * 2**depth
     return convolutions + 2**depth - 1
@@ -214,7 +229,10 @@ plt.show()
 
 # %%
 def join(outputs, starts, width, weights):
-    """Return (1) as (N, K, H, width); outputs are (N, K, H, L) arrays, weights (L,) arrays, one of each per start."""
+    """Return (1) as (N, K, H, width).
+
+    For each start there is an output (N, K, H, L) and an array of weights (L,).
+    """
     ### BEGIN SOLUTION
     total, weight = np.zeros((*outputs[0].shape[:3], width)), np.zeros(width)
     for y, start, w in zip(outputs, starts, weights, strict=True):
@@ -226,7 +244,7 @@ def join(outputs, starts, width, weights):
 
 # %%
 def trusted(length, margin, cut_before, cut_after):
-    """Return (length,) weights 1 and 0; cut_before and cut_after tell on which sides the tile was cut."""
+    """Return (length,) weights 1 and 0, for a tile that was cut on one side or both."""
     w = np.ones(length)
     ### BEGIN SOLUTION
     if cut_before:
@@ -262,22 +280,30 @@ def by_tiles(overlap, weights_of):
     return join(outputs, starts, 384, [weights_of(start) for start in starts])
 
 
+def trusted_at(start):
+    return trusted(64, margin(2), cut_before=start > 0, cut_after=start < 320)
+
+
 ways = {
     "no overlap": by_tiles(0, lambda start: np.ones(64)),
     "half, plain mean": by_tiles(32, lambda start: np.ones(64)),
     "half, Gaussian": by_tiles(32, lambda start: gaussian(64)),
-    "two margins, trusted": by_tiles(2 * margin(2), lambda start: trusted(64, margin(2), start > 0, start < 320)),
+    "two margins, trusted": by_tiles(2 * margin(2), trusted_at),
 }
+
+# %%
 figure, axes = plt.subplots(figsize=(9, 3.2), layout="constrained")
 for (name, y), colour in zip(ways.items(), (EXTRA, KERNEL, INPUT, OUTPUT), strict=True):
-    axes.semilogy(np.maximum(np.abs(y - whole).max(axis=(0, 1, 2)), 1e-9), color=colour, label=name)
-    print(f"{name}: {(y.argmax(1) != whole.argmax(1)).sum()} pixels change class, off by {np.abs(y - whole).max():.1e}")
+    off = np.abs(y - whole).max(axis=(0, 1, 2))
+    axes.semilogy(np.maximum(off, 1e-9), color=colour, label=name)
+    changed = (y.argmax(1) != whole.argmax(1)).sum()
+    print(f"{name}: {changed} pixels change class, off by {off.max():.1e}")
 axes.set(xlabel="column", ylabel="largest difference", xlim=(0, 383), ylim=(1e-9, 2))
 figure.legend(loc="outside upper center", ncols=4, fontsize=8)
 plt.show()
 
 # %% [markdown]
-# With two margins the tiles *are* the whole image, but for rounding. It costs: here each pixel is computed four
+# With two margins (green, all along the bottom) the tiles *are* the whole image, but for rounding. It costs: here each pixel is computed four
 # times. With tiles of 512 it would be hardly more than once. `tinyunet predict --tile 512` does all this in both
 # directions, and a file that is larger than the memory is read and written in strips.
 #
@@ -291,8 +317,8 @@ plt.show()
 # - Joining with the skip makes 2 more.
 #
 # That is 10 at each of the levels 1 to $D$, and 4 at the bottom. A map of level $k$ has $N \cdot B\,2^{k-1} \cdot
-# \frac{H}{2^{k-1}} \cdot \frac{W}{2^{k-1}}$ numbers of 4 bytes, for $N$ images and $B$ base channels. The rest is
-# small.
+# \frac{H}{2^{k-1}} \cdot \frac{W}{2^{k-1}}$ numbers of 4 bytes, for $N$ images and $B$ *base channels*, those of level
+# 1. The rest is small.
 #
 # Predict: at depth 3, what percentage of it all belongs to level 1?
 
@@ -311,8 +337,10 @@ predict("percent of the memory at level 1", share)
 def training_bytes(base, depth, N, H, W):
     """Return the bytes of all maps that a training step keeps, by the rule above."""
     ### BEGIN SOLUTION
-    maps = [10] * depth + [4]
-    return sum(4 * count * N * base * 2**k * (H / 2**k) * (W / 2**k) for k, count in enumerate(maps))
+    total = 0
+    for k, maps in enumerate([10] * depth + [4]):
+        total += 4 * maps * N * base * 2**k * (H / 2**k) * (W / 2**k)
+    return total
     ### END SOLUTION
 
 
@@ -321,11 +349,13 @@ checks.training_bytes(training_bytes)
 
 # %%
 level_1 = 4 * 10 * 2 * 16 * 64 * 64  # 10 maps, N = 2, base 16
-reveal("percent of the memory at level 1", 100 * level_1 / training_bytes(16, 3, 2, 64, 64), tolerance=0.05)
+percent = 100 * level_1 / training_bytes(16, 3, 2, 64, 64)
+reveal("percent of the memory at level 1", percent, tolerance=0.05)
 
 
+# %%
 def measure(base, depth, N, side):
-    """Return the peak of what NumPy has allocated in a training step, and the library's forecast, in bytes."""
+    """Return NumPy's peak in a training step and the library's forecast, in bytes."""
     model, images = UNet(1, 2, base, depth), np.zeros((N, 1, side, side), np.float32)
     tracemalloc.start()
     F.cross_entropy(model(images), np.zeros((N, side, side), int)).backward()
@@ -336,8 +366,9 @@ def measure(base, depth, N, side):
 
 cases = [(8, 2, 2, 64), (16, 2, 2, 64), (8, 3, 4, 64), (16, 2, 1, 128), (8, 4, 1, 128)]
 peaks, theirs = np.array([measure(*case) for case in cases]).T
-ours = np.array([training_bytes(base, depth, N, side, side) for base, depth, N, side in cases])
-print("your forecast / measured:", (ours / peaks).round(2), " the library's:", (theirs / peaks).round(2))
+ours = np.array([training_bytes(*case, case[-1]) for case in cases])
+print("your forecast / measured:", (ours / peaks).round(2))
+print("the library's / measured:", (theirs / peaks).round(2))
 
 # %%
 figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")
@@ -348,7 +379,8 @@ for shift, values, colour, name in (
     (0.27, theirs, OUTPUT, "library's"),
 ):
     axes.bar(place + shift, values / 2**20, 0.25, color=colour, label=name)
-axes.set_xticks(place, [f"base {b}\ndepth {d}\n{N} x {s} x {s}" for b, d, N, s in cases], fontsize=8)
+labels = [f"base {b}\ndepth {d}\n{N} x {s} x {s}" for b, d, N, s in cases]
+axes.set_xticks(place, labels, fontsize=8)
 axes.set_ylabel("MiB")
 axes.legend()
 plt.show()
@@ -373,12 +405,12 @@ plt.show()
 
 # %%
 def four_looks(network, x):
-    """Return the mean of network over four mirror images of x (N, C, H, W), each answer mirrored back."""
+    """Return the mean answer to four mirror images of x (N, C, H, W), mirrored back."""
     ### BEGIN SOLUTION
     total = 0
-    for a in (1, -1):
-        for b in (1, -1):
-            total = total + network(np.ascontiguousarray(x[..., ::a, ::b]))[..., ::a, ::b]
+    for a, b in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
+        mirrored = np.ascontiguousarray(x[..., ::a, ::b])
+        total = total + network(mirrored)[..., ::a, ::b]
     return total / 4
     ### END SOLUTION
 
@@ -388,20 +420,18 @@ checks.four_looks(four_looks)
 
 # %%
 test = Toy("cells", count=16, size=(64, 64), seed=1)
-images = np.stack([segmenter.normalize(sample.image) for sample in test])
+images = np.stack([normalize(sample.image) for sample in test])
 answers = {"one look": run(images), "four looks": four_looks(run, images)}
 for name, p in answers.items():
     scores = Scores(test.class_names)
     for labels_found, sample in zip(p.argmax(1), test, strict=True):
         scores.add(labels_found, sample.mask)
-    print(f"{name}: mean Dice of nucleus {scores.mean()[1]:.3f}, of border {scores.mean()[2]:.3f}")
-pictures = {f"{name}: P(border)": p[0, 2] for name, p in answers.items()}
-show_images(
-    {"the image": images[0, 0]}
-    | pictures
-    | {"where they differ": np.abs(answers["one look"] - answers["four looks"])[0, 2]},
-    limits=(0, 1),
-)
+    _, nucleus, border = scores.mean()
+    print(f"{name}: mean Dice of nucleus {nucleus:.3f}, of border {border:.3f}")
+shown = {"the image": images[0, 0]}
+shown |= {f"{name}: P(border)": p[0, 2] for name, p in answers.items()}
+difference = np.abs(answers["one look"] - answers["four looks"])
+show_images(shown | {"where they differ": difference[0, 2]}, limits=(0, 1))
 
 # %% [markdown]
 # Four times the time, for a little more. Where the looks differ, the network is unsure; lesson 13 makes a map of it.
@@ -426,21 +456,24 @@ def object_f1(side, resample):
     scores = Scores(["background", "nucleus"], detailed=True)
     for sample in Toy("cells", count=8, size=(side, side), seed=1):
         k = side // 64 if resample else 1
-        image = sample.image.reshape(1, side // k, k, side // k, k).mean(axis=(2, 4))  # k x k pixels become one
+        squares = sample.image.reshape(1, side // k, k, side // k, k)
+        image = squares.mean(axis=(2, 4))  # k x k pixels become one
         found = (segmenter.predict(image) == 1).astype(int).repeat(k, 0).repeat(k, 1)
         scores.add(found, (sample.mask == 1).astype(int))
     return scores.mean("object_f1")[1]
 
 
 finer = (64, 128, 256)
-f1 = {
-    name: [object_f1(side, name == "resampled first") for side in finer] for name in ("as it comes", "resampled first")
-}
-reveal("object F1 with pixels four times as fine", f1["as it comes"][2], tolerance=0.35)
+as_it_comes = [object_f1(side, resample=False) for side in finer]
+resampled = [object_f1(side, resample=True) for side in finer]
+reveal("object F1 with pixels four times as fine", as_it_comes[2], tolerance=0.35)
+
+# %%
 figure, axes = plt.subplots(figsize=(5, 3), layout="constrained")
-for (name, values), colour in zip(f1.items(), (EXTRA, OUTPUT), strict=True):
-    axes.plot(finer, values, "o-", color=colour, label=name)
-axes.set(xlabel="pixels across the same field of view", ylabel="object F1 of nuclei", ylim=(0, 1), xticks=finer)
+axes.plot(finer, as_it_comes, "o-", color=EXTRA, label="as it comes")
+axes.plot(finer, resampled, "o-", color=OUTPUT, label="resampled first")
+axes.set(xlabel="pixels across the same field of view", ylabel="object F1 of nuclei")
+axes.set(ylim=(0, 1), xticks=finer)
 axes.legend()
 plt.show()
 
@@ -457,11 +490,14 @@ plt.show()
 # %%
 half = strip.image.copy()
 half[..., 192:] = np.random.default_rng(0).normal(14, 14, (1, 64, 192)).clip(0)
-first = run(segmenter.normalize(half)[None])
-each = np.concatenate([run(segmenter.normalize(half[..., k : k + 64])[None]) for k in range(0, 384, 64)], axis=3)
+tiles = [half[..., k : k + 64] for k in range(0, 384, 64)]
+first = run(normalize(half)[None])
+each = np.concatenate([run(normalize(tile)[None]) for tile in tiles], axis=3)
 both = {"normalised, then cut": first, "each tile normalised": each}
-show_strips({name: paint(half, y[0].argmax(0), CLASS_COLOURS) for name, y in both.items()})
-print({name: int((y[0].argmax(0)[:, 192:] > 0).sum()) for name, y in both.items()}, "pixels found in the empty half")
+show_strips({name: painted(y, half) for name, y in both.items()})
+for name, y in both.items():
+    found = np.count_nonzero(y[0].argmax(0)[:, 192:])
+    print(f"{name}: {found} pixels found in the empty half")
 
 # %% [markdown]
 # - **Too little overlap** for the depth. At depth 4 the margin is 107, and tiles of 256 have little left. `tinyunet

@@ -11,7 +11,6 @@
 
 # %%
 import matplotlib.pyplot as plt
-import numba
 import numpy as np
 
 from tinyunet import Tensor, UNet, check_gradients, no_grad
@@ -21,7 +20,7 @@ from tinyunet.metrics import confusion, dice
 from tinyunet.morphology import distance_transform
 from tinyunet.optim import Adam, Cosine
 from tinyunet.plot import EXTRA, GRADIENT, INPUT, KERNEL, MISSED, OUTPUT, RIGHT, paint
-from tinyunet.teaching import predict, reveal
+from tinyunet.teaching import one_thread, predict, reveal
 from tinyunet.teaching.checks import labels as checks
 from tinyunet.teaching.figures import show_images
 from tinyunet.training.fine_tune import transfer
@@ -43,7 +42,7 @@ def load(count, seed, noise=0.06, contrast=1.0):
 
 
 def scribble(mask, rng):
-    """Draw strokes as a mask file holds them: 0 nobody has said, 1 background, 2 tumour."""
+    """Draw strokes as a file holds them: 0 nobody has said, 1 background, 2 tumour."""
     strokes, tumour = np.zeros(mask.shape, np.uint8), mask == 1
     i, j = np.argwhere(tumour).mean(axis=0).astype(int)
     far = distance_transform(tumour)
@@ -117,7 +116,8 @@ predict("percent of the pixels that are labelled", percent)
 
 # %%
 labels = to_labels(scribbles)
-reveal("percent of the pixels that are labelled", 100 * (labels != IGNORE).mean(), tolerance=0.33)
+percent = 100 * (labels != IGNORE).mean()
+reveal("percent of the pixels that are labelled", percent, tolerance=0.33)
 print(f"of the tumours' pixels {100 * (labels == 1).sum() / (masks == 1).sum():.0f} %")
 
 # %% [markdown]
@@ -129,7 +129,7 @@ print(f"of the tumours' pixels {100 * (labels == 1).sum() / (masks == 1).sum():.
 
 # %%
 def partial_gradient(z, t):
-    """Return formula (2) as (C, M); z is (C, M) scores, t is (M,) labels with -1 where nobody has said."""
+    """Return (2) as (C, M); z is (C, M) scores, t is (M,), -1 where nobody has said."""
     e = np.exp(z - z.max(axis=0))
     p = e / e.sum(axis=0)
     ### BEGIN SOLUTION
@@ -146,7 +146,7 @@ checks.partial_gradient(partial_gradient)
 
 # %% [markdown]
 # The same from the library, as pictures: the size of the gradient in the scores of a fresh network, for the full mask
-# and for the strokes. And the test by finite differences.
+# and for the strokes; black is 0. And the test by finite differences.
 
 # %%
 scores = Tensor(UNet(1, 2, 6, 2)(images[k : k + 1]).data, requires_grad=True)
@@ -157,9 +157,11 @@ for name, target in (("outlined", masks), ("scribbled", labels)):
     sizes[name] = np.abs(scores.grad[0]).sum(axis=0)
 exact = np.count_nonzero(sizes["scribbled"][labels[k] == IGNORE])
 print(f"unlabelled pixels with a gradient other than exactly 0: {exact}")
-z, t = np.random.default_rng(1).normal(size=(1, 2, 4, 4)), labels[k : k + 1, 20:24, 12:16]
-print(f"finite differences: off by {check_gradients(lambda z: F.cross_entropy(z, t), z):.1e}")
-show_images({f"gradient, {name}": size for name, size in sizes.items()}, columns=2, cmap="magma")
+z, t = rng.normal(size=(1, 2, 4, 4)), labels[k : k + 1, 20:24, 12:16]
+off = check_gradients(lambda z: F.cross_entropy(z, t), z)
+print(f"finite differences: off by {off:.1e}")
+shown = {f"gradient, {name}": size for name, size in sizes.items()}
+show_images(shown, columns=2, cmap="magma")
 
 # %% [markdown]
 # ## Three trainings
@@ -169,20 +171,20 @@ show_images({f"gradient, {name}": size for name, size in sizes.items()}, columns
 
 
 # %%
+@one_thread()  # see lesson 06
 def fit(net, x, y, steps, lr, change=lambda x, rng: x):
     """Train with cross-entropy plus Dice on batches of four, mirrored at random."""
-    rng, optimizer, schedule = np.random.default_rng(0), Adam(net.parameters(), lr), Cosine(steps)
+    rng, optimizer = np.random.default_rng(0), Adam(net.parameters(), lr)
     net.train()
-    threads = numba.get_num_threads()
-    numba.set_num_threads(1)  # images this small are done before a second thread has begun
     for step in range(steps):
-        batch, (a, b) = rng.choice(len(x), 4, replace=len(x) < 4), rng.choice((1, -1), 2)
+        batch = rng.choice(len(x), 4, replace=len(x) < 4)
+        a, b = rng.choice((1, -1), 2)
         inputs = np.stack([change(image, rng) for image in x[batch]])
-        optimizer.lr = lr * schedule(step)
+        inputs, labels = inputs[..., ::a, ::b].copy(), y[batch][..., ::a, ::b].copy()
+        optimizer.lr = lr * Cosine(steps)(step)
         optimizer.zero_grad()
-        F.cross_entropy_dice(net(inputs[..., ::a, ::b].copy()), y[batch][..., ::a, ::b].copy()).backward()
+        F.cross_entropy_dice(net(inputs), labels).backward()
         optimizer.step()
-    numba.set_num_threads(threads)
     return net
 
 
@@ -192,18 +194,24 @@ def find(net, x):
 
 
 def mean_dice(net, x, y):
-    return np.mean([dice(confusion(p, t, 2), empty="zero")[1] for p, t in zip(find(net, x), y, strict=True)])
+    pairs = zip(find(net, x), y, strict=True)
+    return np.mean([dice(confusion(p, t, 2), empty="zero")[1] for p, t in pairs])
 
 
 # %%
 new, truth = load(24, seed=1)
-kinds = {"outlined": masks, "scribbled": labels, "rest called background": np.maximum(labels, 0)}
-nets = {name: fit(UNet(1, 2, 6, 2, seed=0), images, target, 50, 1e-2) for name, target in kinds.items()}
-print({name: round(float(mean_dice(net, new, truth)), 2) for name, net in nets.items()})
+kinds = {"outlined": masks, "scribbled": labels}
+kinds["rest called background"] = np.maximum(labels, 0)
+nets = {}
+for name, target in kinds.items():
+    nets[name] = fit(UNet(1, 2, 6, 2, seed=0), images, target, 50, 1e-2)
+    print(f"{name}: Dice on new scans {mean_dice(nets[name], new, truth):.2f}")
 
 
+# %%
 def show_errors(image, prediction, truth):
-    errors = np.where(prediction == 1, np.where(truth == 1, 1, 2), np.where(truth == 1, 3, 0))
+    p, t = prediction == 1, truth == 1
+    errors = 1 * (p & t) + 2 * (p & ~t) + 3 * (t & ~p)
     return paint(image, errors, (RIGHT, EXTRA, MISSED), alpha=0.7)
 
 
@@ -231,20 +239,22 @@ show_images(pictures, columns=3)
 
 # %%
 def two_modalities(count, seed):
-    rng, cases = np.random.default_rng(seed), []
-    for sample in Toy("tumour", count, size=(48, 48), seed=seed, noise=0):
+    rng, cases, (p, q) = np.random.default_rng(seed), [], np.mgrid[:48, :48]
+    samples = [*Toy("tumour", count, size=(48, 48), seed=seed, noise=0)]
+    for sample in samples:
         clean, tumour = sample.image[0] / 255, sample.mask == 1
-        (i, j), angle, (p, q) = np.argwhere(tumour).mean(axis=0), rng.uniform(0, 2 * np.pi), np.mgrid[:48, :48]
+        (i, j), angle = np.argwhere(tumour).mean(axis=0), rng.uniform(0, 2 * np.pi)
         side = (p - i) * np.sin(angle) + (q - j) * np.cos(angle) > 0
-        cases.append([np.where(tumour & side, 0.42, clean), np.where(tumour & ~side, 0.42, clean)])
-    images = np.array(cases)
-    masks = [sample.mask for sample in Toy("tumour", count, size=(48, 48), seed=seed, noise=0)]
-    return (images + rng.normal(0, 0.06, images.shape)).astype(np.float32), np.stack(masks)
+        halves = tumour & side, tumour & ~side
+        cases.append([np.where(hidden, 0.42, clean) for hidden in halves])
+    images = np.array(cases) + rng.normal(0, 0.06, (count, 2, 48, 48))
+    return images.astype(np.float32), np.stack([sample.mask for sample in samples])
 
 
 both, both_masks = two_modalities(32, seed=0)
 new_both, new_both_truth = two_modalities(24, seed=1)
-show_images({"modality A": both[k, 0], "modality B": both[k, 1], "the mask": both_masks[k]}, columns=3)
+shown = {"modality A": both[k, 0], "modality B": both[k, 1]}
+show_images(shown | {"the mask": both_masks[k]}, columns=3)
 
 # %% [markdown]
 # **Early fusion** means: let them be channels of one image. The first convolution then adds over $c$,
@@ -262,7 +272,8 @@ more = 54
 predict("parameters for a second modality", more)
 
 # %%
-reveal("parameters for a second modality", UNet(2, 2, 6, 2).parameter_count() - UNet(1, 2, 6, 2).parameter_count())
+one, two = (UNet(channels, 2, 6, 2).parameter_count() for channels in (1, 2))
+reveal("parameters for a second modality", two - one)
 
 # %% [markdown]
 # ### Exercise 3: stack
@@ -275,7 +286,10 @@ reveal("parameters for a second modality", UNet(2, 2, 6, 2).parameter_count() - 
 def stack_modalities(scans):
     """Return (C, H, W) float32 in [0, 1]; scans is a list of C arrays (H, W)."""
     ### BEGIN SOLUTION
-    channels = [(scan - scan.min()) / (np.ptp(scan) or 1) for scan in (np.asarray(s, float) for s in scans)]
+    channels = []
+    for scan in scans:
+        scan = np.asarray(scan, float)
+        channels.append((scan - scan.min()) / (np.ptp(scan) or 1))
     return np.stack(channels).astype(np.float32)
     ### END SOLUTION
 
@@ -293,7 +307,7 @@ checks.stack_modalities(stack_modalities)
 
 # %%
 def drop_modalities(x, p, rng):
-    """Return a copy of x (C, H, W) in which each channel is 0 with probability p, but at least one stays."""
+    """Return a copy of x (C, H, W), each channel 0 with probability p; one stays."""
     ### BEGIN SOLUTION
     dropped = rng.random(len(x)) < p
     if dropped.all():
@@ -317,16 +331,27 @@ without_b = "nothing"
 predict("what a network that always had both finds in A alone", without_b)
 
 # %%
-prepared = {"always both": lambda x, rng: x, "sometimes one": lambda x, rng: drop_modalities(x, 0.4, rng)}
-given = {"A and B": [1, 1], "A alone": [1, 0], "B alone": [0, 1]}
-figure, axes = plt.subplots(figsize=(6, 2.8), layout="constrained")
-for shift, (name, change), colour in zip((-0.2, 0.2), prepared.items(), (EXTRA, OUTPUT), strict=True):
+prepared = {
+    "always both": lambda x, rng: x,
+    "sometimes one": lambda x, rng: drop_modalities(x, 0.4, rng),
+}
+given = {"A and B": (1, 1), "A alone": (1, 0), "B alone": (0, 1)}
+found = {}
+for name, change in prepared.items():
     net = fit(UNet(2, 2, 6, 2, seed=0), both, both_masks, 80, 1e-2, change)
-    inputs = [new_both * np.float32(there)[:, None, None] for there in np.array(list(given.values()))]
-    found = [mean_dice(net, x, new_both_truth) for x in inputs]
-    axes.bar_label(axes.bar(np.arange(3) + shift, found, 0.38, color=colour, label=name), fmt="%.2f")
-    if name == "always both":
-        reveal("what a network that always had both finds in A alone", "nothing" if found[1] < 0.1 else "half")
+    found[name] = []
+    for there in given.values():
+        inputs = new_both * np.float32(there)[:, None, None]
+        found[name].append(mean_dice(net, inputs, new_both_truth))
+in_a = "nothing" if found["always both"][1] < 0.1 else "half"
+reveal("what a network that always had both finds in A alone", in_a)
+
+# %%
+figure, axes = plt.subplots(figsize=(6, 2.8), layout="constrained")
+for shift, name, colour in zip((-0.2, 0.2), found, (EXTRA, OUTPUT), strict=True):
+    place = np.arange(3) + shift
+    bars = axes.bar(place, found[name], 0.38, color=colour, label=name)
+    axes.bar_label(bars, fmt="%.2f")
 axes.set_xticks(range(3), given)
 axes.set(ylabel="Dice, 24 new cases", ylim=(0, 1))
 axes.legend()
@@ -347,7 +372,8 @@ their_images, their_masks = load(32, seed=9, noise=0.15, contrast=0.5)
 theirs = fit(UNet(1, 2, 6, 2, seed=0), their_images, their_masks, 80, 5e-3)
 own, own_masks = load(16, seed=0, noise=0.15)
 test, test_truth = load(24, seed=1, noise=0.15)
-there, here = mean_dice(theirs, *load(24, seed=10, noise=0.15, contrast=0.5)), mean_dice(theirs, test, test_truth)
+there = mean_dice(theirs, *load(24, seed=10, noise=0.15, contrast=0.5))
+here = mean_dice(theirs, test, test_truth)
 print(f"Dice on new cases there {there:.2f}, here {here:.2f}")
 
 # %% [markdown]
@@ -371,7 +397,10 @@ for count in counts:
             net.load_state_dict(theirs.state_dict())
         trained[name, count] = fit(net, own[:count], own_masks[:count], 30, lr)
         curves[name].append(mean_dice(net, test, test_truth))
-reveal("borrowed with 1 case or fresh with 16", "borrowed" if curves["borrowed"][0] > curves["fresh"][2] else "fresh")
+better = "borrowed" if curves["borrowed"][0] > curves["fresh"][2] else "fresh"
+reveal("borrowed with 1 case or fresh with 16", better)
+
+# %%
 figure, axes = plt.subplots(figsize=(5.5, 3), layout="constrained")
 for (name, values), colour in zip(curves.items(), (INPUT, OUTPUT), strict=True):
     axes.semilogx(counts, values, "o-", color=colour, label=name)
@@ -383,11 +412,12 @@ plt.show()
 
 # %%
 starts = {name: trained[name, 1] for name in curves}
-shown = {
-    f"{name}, 1 case, scan {n}": show_errors(test[n], find(net, test[n : n + 1])[0], test_truth[n])
-    for n in (1, 3)
-    for name, net in starts.items()
-}
+shown = {}
+for n in (1, 3):
+    for name, net in starts.items():
+        prediction = find(net, test[n : n + 1])[0]
+        errors = show_errors(test[n], prediction, test_truth[n])
+        shown[f"{name}, 1 case, scan {n}"] = errors
 show_images(shown)
 
 # %% [markdown]
@@ -438,7 +468,7 @@ print("the library's kernel is yours:", np.allclose(wider, widen(kernel, 2)))
 
 # %%
 def freeze(model, prefix):
-    """Freeze the parameters whose name begins with prefix; return how many numbers that is."""
+    """Freeze the parameters whose name begins with prefix; return how many numbers."""
     ### BEGIN SOLUTION
     chosen = [p for name, p in model.named_parameters() if name.startswith(prefix)]
     for p in chosen:
@@ -466,23 +496,31 @@ frozen = UNet(1, 2, 6, 2, seed=0)
 frozen.load_state_dict(theirs.state_dict())
 everything = bytes_of_step(frozen, F.cross_entropy_dice, (4, 48, 48))
 held = freeze(frozen, "encoder")
-reveal("percent of the weights in the encoder", 100 * held / frozen.parameter_count(), tolerance=0.1)
+percent = 100 * held / frozen.parameter_count()
+reveal("percent of the weights in the encoder", percent, tolerance=0.1)
 less = bytes_of_step(frozen, F.cross_entropy_dice, (4, 48, 48))
 frozen.load_state_dict(theirs.state_dict())
 fit(frozen, own[:1], own_masks[:1], 30, 5e-3)
-print(f"a step takes {everything / 2**20:.1f} MiB, with the encoder frozen {less / 2**20:.1f} MiB")
-print(f"Dice with 1 case: frozen {mean_dice(frozen, test, test_truth):.2f}, all trained {curves['borrowed'][0]:.2f}")
+print(f"a step takes {everything / 2**20:.1f} MiB,", end=" ")
+print(f"with the encoder frozen {less / 2**20:.1f} MiB")
+print(f"Dice with 1 case: frozen {mean_dice(frozen, test, test_truth):.2f},", end=" ")
+print(f"all trained {curves['borrowed'][0]:.2f}")
 
 # %%
-before, figure, axes = theirs.state_dict(), *plt.subplots(figsize=(8, 3), layout="constrained")
+before = theirs.state_dict()
 names = [name for name, p in theirs.named_parameters() if p.data.ndim == 4]
-for shift, (label, net, colour) in zip(
-    (-0.2, 0.2), (("all trained", starts["borrowed"], GRADIENT), ("encoder frozen", frozen, INPUT)), strict=True
+figure, axes = plt.subplots(figsize=(8, 3), layout="constrained")
+for shift, label, net, colour in (
+    (-0.2, "all trained", starts["borrowed"], GRADIENT),
+    (0.2, "encoder frozen", frozen, INPUT),
 ):
-    moved = [np.linalg.norm(net.state_dict()[n] - before[n]) / np.linalg.norm(before[n]) for n in names]
+    now, norm = net.state_dict(), np.linalg.norm
+    moved = [norm(now[name] - before[name]) / norm(before[name]) for name in names]
     axes.bar(np.arange(len(names)) + shift, moved, 0.38, color=colour, label=label)
-axes.set_xticks(range(len(names)), [n.removesuffix(".weight") for n in names], rotation=45, ha="right", fontsize=8)
-axes.set(ylabel="change, relative", ylim=(0, 0.45), title="how far each layer's weights moved from where they started")
+layers = [name.removesuffix(".weight") for name in names]
+axes.set_xticks(range(len(names)), layers, rotation=45, ha="right", fontsize=8)
+axes.set(ylabel="change, relative", ylim=(0, 0.45))
+axes.set_title("how far each layer's weights moved from where they started")
 axes.legend()
 plt.show()
 

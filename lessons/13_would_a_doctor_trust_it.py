@@ -23,7 +23,7 @@ from tinyunet.inference import Segmenter
 from tinyunet.metrics import Scores
 from tinyunet.optim import Adam, Cosine
 from tinyunet.plot import KERNEL, OUTPUT, outline, paint, uncertainty
-from tinyunet.teaching import predict, reveal
+from tinyunet.teaching import one_thread, predict, reveal
 from tinyunet.teaching.checks import trust as checks
 from tinyunet.teaching.figures import show_arrays, show_images
 from tinyunet.training import Trainer
@@ -45,22 +45,28 @@ def put_cross(image, where):
     return image
 
 
+# %%
 class Clinic(Toy):
-    """Toy heads with a scar: the tumour, mirrored. Only heads whose tumour keeps to one side."""
+    """Toy heads whose tumour keeps to one side, and a scar: the tumour, mirrored."""
 
     def __init__(self, count, seed, cross=True):
         super().__init__("tumour", 8 * count, (48, 48), seed)
-        masks = [Toy.__getitem__(self, k).mask for k in range(8 * count)]
-        one_sided = [k for k, m in enumerate(masks) if m.sum() > 20 and not (m[:, :26].any() and m[:, 22:].any())]
-        self.chosen, self.cross = one_sided[:count], cross
+        self.chosen, self.cross = [], cross
+        for k in range(8 * count):
+            mask = Toy.__getitem__(self, k).mask
+            one_sided = not (mask[:, :26].any() and mask[:, 22:].any())
+            if one_sided and mask.sum() > 20 and len(self.chosen) < count:
+                self.chosen.append(k)
 
     def __len__(self):
         return len(self.chosen)
 
     def __getitem__(self, k):
         sample = super().__getitem__(self.chosen[k])
-        image = np.where(sample.mask[:, ::-1] == 1, sample.image[..., ::-1], sample.image)
-        return sample._replace(image=put_cross(image, sample.mask) if self.cross else image)
+        image, mask = sample.image, sample.mask
+        image = np.where(mask[:, ::-1] == 1, image[..., ::-1], image)
+        image = put_cross(image, mask) if self.cross else image
+        return sample._replace(image=image)
 
 
 # %% [markdown]
@@ -68,28 +74,41 @@ class Clinic(Toy):
 
 # %%
 train, test = Clinic(24, seed=0), Clinic(16, seed=1)
-segmenter = Segmenter(UNet(1, 1, 6, 2, seed=1), Normalize("minmax"), train.class_names, train.mask_values)
-batches = Loader(train, 4, normalize=segmenter.normalize, shuffle=True)
-optimizer = Adam(segmenter.model.parameters(), 1e-2)
-Trainer(segmenter, optimizer, batches, schedule=Cosine(16 * len(batches)), show_progress=False).fit(16)
+network, normalize = UNet(1, 1, base_channels=6, depth=2, seed=1), Normalize("minmax")
+segmenter = Segmenter(network, normalize, train.class_names, train.mask_values)
+batches = Loader(train, 4, normalize=normalize, shuffle=True)
+trainer = Trainer(
+    segmenter,
+    Adam(network.parameters(), 1e-2),
+    batches,
+    schedule=Cosine(16 * len(batches)),
+    show_progress=False,
+)
+with one_thread():  # see lesson 06
+    trainer.fit(16)
+
+# %%
+images, masks = [sample.image for sample in test], [sample.mask for sample in test]
 
 
 def mean_dice(images, masks):
     scores = Scores(train.class_names)
-    for prediction, mask in zip(segmenter.predict(np.stack(images)), masks, strict=True):
+    predictions = segmenter.predict(np.stack(images))
+    for prediction, mask in zip(predictions, masks, strict=True):
         scores.add(prediction, mask)
     return scores.mean()[1]
 
 
-images, masks = [sample.image for sample in test], [sample.mask for sample in test]
-own = mean_dice(images, masks)
-show_images(
-    {f"test head {k}": paint(images[k], outline(segmenter.predict(images[k])), alpha=1) for k in (0, 1, 2, 3)}
-    | {f"the truth of {k}": paint(images[k], outline(masks[k]), alpha=1) for k in (0, 1, 2, 3)}
-)
+def outlined(image, mask=None):
+    """Draw the outline of a mask, by default of what the network finds."""
+    mask = segmenter.predict(image) if mask is None else mask
+    return paint(image, outline(mask), alpha=1)
 
-# %%
-print(f"mean Dice on the test heads: {own:.2f}")
+
+print(f"mean Dice on the test heads: {mean_dice(images, masks):.2f}")
+shown = {f"test head {k}": outlined(images[k]) for k in range(4)}
+shown |= {f"the truth of {k}": outlined(images[k], masks[k]) for k in range(4)}
+show_images(shown)
 
 # %% [markdown]
 # The network nearly always takes the right side. The article's section 8.1 asks for *explanations*, so that doctors can
@@ -125,7 +144,8 @@ predict("mean Dice without the cross", without)
 # kernel back to where it had looked. Where both looked, the shares add, with their signs; then comes $|\cdot|$.
 
 # %%
-x, w = np.array([[1, 2, 0, 1], [0, 1, 3, 1], [2, 0, 1, 0.0]]), np.array([[1, -1], [2, 0.0]])
+x = np.array([[1, 2, 0, 1], [0, 1, 3, 1], [2, 0, 1, 0.0]])
+w = np.array([[1, -1], [2, 0.0]])
 leaf = Tensor(x[None, None], requires_grad=True)
 z = F.conv2d(leaf, w[None, None])
 asked = np.array([[0, 1, 1], [0, 0, 0.0]])
@@ -146,7 +166,10 @@ show_arrays(
 
 # %%
 def saliency(network, x, target, region):
-    """Return m (H, W) by (2); network turns a Tensor (1, C, H, W) into scores, x is (C, H, W), region bool (H, W)."""
+    """Return m (H, W) by (2); x is (C, H, W), region is bool (H, W).
+
+    The network turns a Tensor (1, C, H, W) into scores (1, classes, H, W).
+    """
     leaf = Tensor(x[None], requires_grad=True)
     z = network(leaf)
     ### BEGIN SOLUTION
@@ -173,7 +196,10 @@ checks.saliency(saliency)
 
 # %%
 def occlusion(score, x, patch):
-    """Return m (H, W) by (3); score turns an image (H, W) into S; patches lie side by side, the last may be cut."""
+    """Return m (H, W) by (3); score turns an image (H, W) into S.
+
+    Patches are squares, side by side; the last ones may be cut.
+    """
     m = np.zeros(x.shape)
     ### BEGIN SOLUTION
     whole = score(x)
@@ -192,11 +218,12 @@ checks.occlusion(occlusion)
 # %% [markdown]
 # ## See it
 #
-# Both on test head 1, asked about all pixels that were found (outlined). This network has one score per pixel, read with
-# a sigmoid.
+# Both on test head 1, asked about all pixels that were found (outlined). In the map of saliency bright is
+# large; in that of occlusion red spoke for the class and blue against it. This network has one score per pixel, read
+# with a sigmoid (lesson 07).
 
 # %%
-network, image, truth = segmenter.model, images[1], masks[1]
+image, truth = images[1], masks[1]
 found = segmenter.predict(image) == 1
 
 
@@ -205,14 +232,16 @@ def score(x):
         return network(Tensor(x[None, None])).numpy()[0, 0][found].sum()
 
 
-seen = segmenter.normalize(image)
+seen, maps = normalize(image), {}
 with network.evaluating():
-    maps = {"your saliency": saliency(network, seen, 0, found), "your occlusion": occlusion(score, seen[0], 4)}
+    maps["your saliency"] = saliency(network, seen, 0, found)
+    maps["your occlusion"] = occlusion(score, seen[0], 4)
 glass.show_maps(image, maps, prediction=found.astype(int), region=found)
 
 # %%
 bare = Clinic(16, seed=1, cross=False)
-places = {"tumour": truth == 1, "scar": truth[:, ::-1] == 1, "cross": (image != bare[1].image)[0]}
+places = {"tumour": truth == 1, "scar": truth[:, ::-1] == 1}
+places["cross"] = (image != bare[1].image)[0]
 fall = {name: maps["your occlusion"][where].mean() for name, where in places.items()}
 print({name: f"{value:.1f}" for name, value in fall.items()})
 reveal("the place that the network needs most", max(fall, key=fall.get))
@@ -226,16 +255,13 @@ scars = [mask[:, ::-1] for mask in masks]
 plain = [sample.image for sample in bare]
 moved = [put_cross(x, scar) for x, scar in zip(plain, scars, strict=True)]
 reveal("mean Dice without the cross", mean_dice(plain, masks), tolerance=0.75)
-print(f"cross over the scar: mean Dice {mean_dice(moved, masks):.2f}, against the *scar* {mean_dice(moved, scars):.2f}")
+print(f"cross over the scar: mean Dice {mean_dice(moved, masks):.2f},", end=" ")
+print(f"against the *scar* {mean_dice(moved, scars):.2f}")
 kinds = {"as it came": images, "without the cross": plain, "cross over the scar": moved}
-show_images(
-    {
-        f"{name}, head {k}": paint(x[k], outline(segmenter.predict(x[k])), alpha=1)
-        for k in (1, 2)
-        for name, x in kinds.items()
-    },
-    columns=3,
-)
+shown = {}
+for k in (1, 2):
+    shown |= {f"{name}, head {k}": outlined(x[k]) for name, x in kinds.items()}
+show_images(shown, columns=3)
 
 # %% [markdown]
 # It outlines what lies below a cross. The test patients were others, and still the test could not notice: their images
@@ -282,13 +308,26 @@ predict("likeness of two maps that know nothing", alike)
 # %%
 strangers = [UNet(1, 1, 6, 2, seed=seed) for seed in (10, 11)]
 strange = [glass.saliency(stranger, seen, 1, found) for stranger in strangers]
-reveal("likeness of two maps that know nothing", rank_correlation(*strange), tolerance=0.2)
-everywhere = np.ones(found.shape, bool)
+alike = rank_correlation(*strange)
+reveal("likeness of two maps that know nothing", alike, tolerance=0.2)
+
+# %% [markdown]
+# Now the check, for three maps. From left to right more and more blocks have untrained weights, beginning with the last
+# block. The number below is the likeness to the map of the trained network.
+
+# %%
 edges = np.hypot(*np.gradient(image[0]))
+
+
+def edges_only(*asked):
+    return edges
+
+
+everywhere, check = np.ones(found.shape, bool), glass.randomise_weights
 checked = {
-    "the region": glass.randomise_weights(segmenter, image, 1, found),
-    "whole image": glass.randomise_weights(segmenter, image, 1, everywhere),
-    "edges only": glass.randomise_weights(segmenter, image, 1, found, method=lambda *asked: edges),
+    "the region": check(segmenter, image, 1, found),
+    "whole image": check(segmenter, image, 1, everywhere),
+    "edges only": check(segmenter, image, 1, found, method=edges_only),
 }
 glass.show_weights_check(checked)
 
@@ -299,8 +338,8 @@ glass.show_weights_check(checked)
 #
 # ## Which features spoke?
 #
-# **Seg-Grad-CAM** (Vinogradova et al., 2020) asks inside of the network. A layer has channels $A_{k,u,v}$. How much does
-# channel $k$ speak for the class, and where is what speaks for it?
+# **Seg-Grad-CAM** (Vinogradova et al., 2020) asks inside of the network. A layer has channels $A_{k,u,v}$ of $U \times V$
+# pixels. How much does channel $k$ speak for the class, and where is what speaks for it?
 #
 # $$a_k = \frac{1}{UV}\sum_{u,v} \frac{\partial S}{\partial A_{k,u,v}}, \qquad L_{u,v} = \max\left(0, \sum_k a_k A_{k,u,v}\right) \qquad (4)$$
 #
@@ -324,7 +363,9 @@ checks.seg_grad_cam(seg_grad_cam)
 
 # %%
 layers = ("encoder2", "encoder3", "decoder3", "decoder2")
-cams = {f"at {layer}": glass.seg_grad_cam(segmenter, image, 1, found, layer=layer) for layer in layers}
+cams = {}
+for layer in layers:
+    cams[f"at {layer}"] = glass.seg_grad_cam(segmenter, image, 1, found, layer=layer)
 glass.show_maps(image, cams, prediction=found.astype(int), region=found)
 
 # %% [markdown]
@@ -332,16 +373,17 @@ glass.show_maps(image, cams, prediction=found.astype(int), region=found)
 # (4) forgets *where* a channel helps, so a map can even point away from what matters.
 #
 # Which of them is true? **Deletion**: blank the pixels that a map calls relevant, the most relevant first. If the map is
-# right, $S$ falls faster than with pixels in random order.
+# right, $S$ falls faster than with pixels in random order (grey band).
 
 # %%
 deleted = glass.delete_pixels(segmenter, image, 1, maps | cams, found, orders=6)
 glass.show_deletion(deleted)
 
 # %%
+print("                below random by   at the cross, of its maximum")
 for name, m in (maps | cams).items():
     share = m[places["cross"]].mean() / (m.max() or 1)
-    print(f"{name:15} below random by {deleted.advantage(name):5.2f}; at the cross {share:4.0%} of its maximum")
+    print(f"{name:15} {deleted.advantage(name):15.2f}   {share:28.0%}")
 
 # %% [markdown]
 # Curves inside the grey band belong to maps that are no better than chance. But look at the last column too. Some maps
@@ -352,7 +394,8 @@ for name, m in (maps | cams).items():
 #
 # Let $p_c$ be the probability of class $c$ at one pixel. Its **entropy** is 0 if one class has everything, and largest
 # if all are equally likely. Look $T$ times, at mirror images for example, and call the looks $p^{(t)}$ and their mean
-# $\bar p$. The **mutual information** $I$ is the part of the entropy that comes from looks that contradict one another:
+# $\bar p$. The **mutual information** $I$ is the part of the entropy that comes from looks that contradict one
+# another. Both come in *nats*, since $\ln$ is the natural logarithm:
 #
 # $$H(p) = -\sum_c p_c \ln p_c, \qquad I = H(\bar p) - \frac{1}{T}\sum_t H(p^{(t)}), \qquad 0 \ln 0 = 0 \qquad (5)$$
 #
@@ -386,7 +429,8 @@ def doubt(p):
 checks.doubt(doubt)
 
 # %%
-reveal("I of two looks that both say one half", doubt(np.full((2, 2, 1, 1), 0.5))[1].item())
+_, information = doubt(np.full((2, 2, 1, 1), 0.5))
+reveal("I of two looks that both say one half", information.item())
 looks = segmenter.examine(image, tta=4)
 uncertainty(image, looks.probabilities.argmax(0), looks)
 
@@ -399,9 +443,10 @@ uncertainty(image, looks.probabilities.argmax(0), looks)
 uncertainty(plain[1], segmenter.predict(plain[1]), segmenter.examine(plain[1], tta=4))
 
 # %%
+print(f"mean entropy inside the true tumour, of at most {np.log(2):.2f}:")
 for name, x in kinds.items():
-    H = np.mean([segmenter.examine(x[k]).entropy[masks[k] == 1].mean() for k in range(16)])
-    print(f"{name:20} mean entropy inside the true tumour {H:.2f}, of at most {np.log(2):.2f}")
+    inside = [segmenter.examine(x[k]).entropy[masks[k] == 1].mean() for k in range(16)]
+    print(f"{name:20} {np.mean(inside):.2f}")
 
 # %% [markdown]
 # Without the cross the network misses most of the tumour, and its entropy there did not rise. Entropy shows doubt. It
@@ -423,19 +468,27 @@ predict("mean Dice with noise of 0.2 more", noisy)
 rng = np.random.default_rng(0)
 field = [rng.normal(size=x.shape) for x in images]
 levels = (0, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3)
-worse = {s: [(x + 255 * s * n).clip(0, 255) for x, n in zip(images, field, strict=True)] for s in levels}
-curve = {s: mean_dice(noised, masks) for s, noised in worse.items()}
-figure, panels = plt.subplots(1, 4, figsize=(11, 2.8), layout="constrained", width_ratios=(2, 1, 1, 1))
-panels[0].plot(levels, list(curve.values()), "o-", color=OUTPUT)
-panels[0].axvline(0.06, color=KERNEL)
-panels[0].set(xlabel="noise added (orange: as much as in training)", ylabel="mean Dice", ylim=(0, 1))
-for axes, s in zip(panels[1:], (0.06, 0.15, 0.3), strict=True):
-    axes.imshow(paint(worse[s][1], outline(segmenter.predict(worse[s][1])), alpha=1))
-    axes.set(xticks=[], yticks=[], title=f"{s} more")
-plt.show()
+
+
+def worsen(s):
+    """Return the test images with noise of s more."""
+    return [(x + 255 * s * n).clip(0, 255) for x, n in zip(images, field, strict=True)]
+
+
+curve = {s: mean_dice(worsen(s), masks) for s in levels}
+reveal("mean Dice with noise of 0.2 more", curve[0.2], tolerance=0.4)
 
 # %%
-reveal("mean Dice with noise of 0.2 more", curve[0.2], tolerance=0.4)
+grid = {"layout": "constrained", "width_ratios": (2, 1, 1, 1)}
+figure, panels = plt.subplots(1, 4, figsize=(11, 2.8), **grid)
+panels[0].plot(levels, list(curve.values()), "o-", color=OUTPUT)
+panels[0].axvline(0.06, color=KERNEL)
+panels[0].set(xlabel="noise added (orange: as much as in training)")
+panels[0].set(ylabel="mean Dice", ylim=(0, 1))
+for axes, s in zip(panels[1:], (0.06, 0.15, 0.3), strict=True):
+    axes.imshow(outlined(worsen(s)[1]))
+    axes.set(xticks=[], yticks=[], title=f"{s} more")
+plt.show()
 
 # %% [markdown]
 # Within what it was trained with, the article is right. Beyond, the score falls, and nothing in the output says so.
@@ -444,18 +497,18 @@ reveal("mean Dice with noise of 0.2 more", curve[0.2], tolerance=0.4)
 #
 # ## Whose scan is it?
 #
-# Section 8.2 names privacy. A DICOM file is pixels and a header of *entries*, each with a tag of two numbers. This
-# header went through an anonymiser. The patient is Ada Winterbottom, born on 1939-12-07, with number 48151623.
+# Section 8.2 names privacy. A DICOM file, the format of scanners, is pixels and a header of *entries*. Each has a tag of
+# two hexadecimal numbers, its *group* and its element. This header went through an anonymiser. The patient is Ada Winterbottom, born on 1939-12-07, with number 48151623.
 
 # %%
 header = {
     "0008|0060": "MR",  # Modality
     "0008|103e": "T1 post contrast, repeat for Mrs Winterbottom",  # SeriesDescription
-    "0009|1001": "PACS:48151623:OK",  # odd group: private, the meaning is known to the maker of the scanner
+    "0009|1001": "PACS:48151623:OK",  # odd group: private, its maker knows the meaning
     "0010|0010": "ANONYMOUS",  # PatientName
     "0010|0020": "CASE-07",  # PatientID
     "0018|0050": "3.0",  # SliceThickness
-    "0020|000d": "1.2.826.0.1.19391207.1142",  # StudyInstanceUID, made up by the scanner
+    "0020|000d": "1.2.826.0.1.19391207.1142",  # StudyInstanceUID, by the scanner
     "0020|0032": "-31.5\\20.25\\-100.0",  # ImagePositionPatient
     "0020|0037": "1\\0\\0\\0\\1\\0",  # ImageOrientationPatient
     "0028|0030": "0.7\\0.9",  # PixelSpacing
@@ -495,8 +548,9 @@ plt.show()
 # finds in this header:
 
 # %%
-print([f"{IDENTIFYING[tag]}: {header[tag]}" for tag in header if tag in IDENTIFYING])
-print("of those that you found:", [tag for tag in header if tag in IDENTIFYING and tag in left])
+listed = [tag for tag in header if tag in IDENTIFYING]
+print([f"{IDENTIFYING[tag]}: {header[tag]}" for tag in listed])
+print("of those that you found:", [tag for tag in listed if tag in left])
 
 # %% [markdown]
 # Names hide in free text, private entries and numbers that someone made of them. So turn it round: keep what you *know*
@@ -514,7 +568,7 @@ keep = {"0008|0060", "0018|0050", "0020|0032", "0020|0037", "0028|0030"}
 
 
 def scrub(header, keep, pseudonym):
-    """Return a header that holds nothing of the patient; `header` and `keep` stay as they are."""
+    """Return a header that holds nothing of the patient; change neither argument."""
     ### BEGIN SOLUTION
     clean = {tag: text for tag, text in header.items() if tag in keep}
     return clean | {"0010|0020": pseudonym, "0012|0062": "YES"}
@@ -551,4 +605,5 @@ checks.scrub(scrub)
 # 1. Half of the training images carry a cross, chosen at random. What would occlusion show? And if only tumours that
 #    the doctor thought malignant carry one?
 # 2. Why does a map made of the image alone beat chance in the deletion check, if tumours are bright?
-# 3. A pseudonym is the SHA-256 of an eight-digit number. How long does it take to find the number?
+# 3. A pseudonym is the SHA-256 of an eight-digit number, a fingerprint that nobody can compute backward. How long does
+#    it take to find the number all the same?

@@ -14,6 +14,7 @@ from tinyunet.teaching.notebooks import lesson_files, outline, read_lesson
 matplotlib = pytest.importorskip("matplotlib")
 LESSONS = lesson_files()
 SECONDS = 120  # each, on two cores
+WIDTH = 88  # of code, which on the site and in a notebook does not wrap
 
 
 @pytest.fixture(autouse=True)
@@ -78,5 +79,7 @@ def test_form(source):
     assert 800 <= words <= 2200, f"{words} words"
     longest = max(code, key=lambda c: c.count("\n"))
     assert longest.count("\n") < 25, f"a cell of {longest.count(chr(10)) + 1} lines:\n{longest}"
+    wide = [line for cell in code for line in cell.splitlines() if len(line) > WIDTH]
+    assert not wide, f"lines of code of more than {WIDTH} characters:\n" + "\n".join(wide)
     for heading in ("in one picture", "goes wrong in practice", "Recap"):
         assert any(heading in t for t in text), f"no section {heading!r}"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tinyunet.cli import main
-from tinyunet.teaching import NotSolved, predict, progress, reveal
+from tinyunet.teaching import NotSolved, one_thread, predict, progress, reveal
 from tinyunet.teaching.exercise import exercise, require, require_close
 from tinyunet.teaching.notebooks import lesson_files, solve, strip
 
@@ -85,6 +85,17 @@ def test_a_guess_comes_before_the_answer_and_is_scored(capsys):
     reveal("about", 100, tolerance=0.1)
     said = capsys.readouterr().out
     assert "it is 10.4. 1 of 2 predictions right" in said and said.endswith("3 of 4 predictions right so far.\n")
+
+
+def test_one_thread_is_for_a_while():
+    import numba
+
+    before = numba.get_num_threads()
+    with pytest.raises(KeyError), one_thread():
+        assert numba.get_num_threads() == 1
+        raise KeyError
+    assert numba.get_num_threads() == before
+    assert one_thread()(numba.get_num_threads)() == 1 and numba.get_num_threads() == before
 
 
 def test_the_command_writes_notebooks_once_and_shows_progress(tmp_path, monkeypatch, capsys):

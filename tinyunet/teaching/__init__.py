@@ -5,5 +5,6 @@ The lessons themselves are `lessons/NN_name.py` beside the package. Nothing else
 
 from .exercise import NotSolved
 from .predictions import predict, reveal
+from .threads import one_thread
 
-__all__ = ["NotSolved", "predict", "reveal"]
+__all__ = ["NotSolved", "one_thread", "predict", "reveal"]

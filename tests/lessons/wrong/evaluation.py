@@ -70,6 +70,7 @@ WRONG = {
         "not 5 %": bootstrap(ends=(0.05, 0.95)),
         "too wide: each draw": bootstrap(size=15),
         "too narrow: each draw": bootstrap(size=100),
+        "takes percent": bootstrap(ends=(0.00025, 0.00975)),
         "two numbers": lambda values, resamples, rng: values.std(),
     },
     "hd95": {

@@ -8,7 +8,7 @@ def forward(**slip):
 
     def repaired(net, x):
         def pool(x):
-            return F.max_pool2d(x, 2)
+            return x if slip.get("no pooling") else F.max_pool2d(x, 2)
 
         def join(deep, skip):
             deep = deep if slip.get("no enlarging") else F.upsample_nearest2d(deep, scale=2)
@@ -80,6 +80,7 @@ WRONG = {
         "decoder1 makes the scores": forward(**{"no head": True}),
         "is enc4 not pooled": forward(**{"pools again": True}),
         "in this order": forward(order=True),
+        "pool before encoder2": forward(**{"no pooling": True}),
         "end with `return`": lambda net, x: None,
     },
     "run_any_size": {

@@ -73,6 +73,7 @@ WRONG = {
         "without a factor 1 - mu": lambda w, g, v, lr, mu: (w - lr * (mu * v + (1 - mu) * g), mu * v + (1 - mu) * g),
         "lr comes in when w moves": lambda w, g, v, lr, mu: (w - (mu * v + lr * g), mu * v + lr * g),
         "against the gradient": lambda w, g, v, lr, mu: (w + lr * (mu * v + g), mu * v + g),
+        "new w first": lambda w, g, v, lr, mu: (mu * v + g, w - lr * (mu * v + g)),
         "v must change first": lambda w, g, v, lr, mu: (w - lr * v, mu * v + g),
         "return 2 things": lambda w, g, v, lr, mu: w - lr * (mu * v + g),
     },
@@ -109,6 +110,7 @@ WRONG = {
     "cosine": {
         "step 0 is 1": lambda t, T, warm_up: (1 - np.cos(np.pi * t / T)) / 2,
         "cos(pi / 2)": lambda t, T, warm_up: (1 + np.cos(t / T)) / 2,
+        "take min": cosine(lambda t, warm_up: (t + 1) / (warm_up + 1)),
         "would waste": cosine(lambda t, warm_up: min(1, t / warm_up) if warm_up else 1),
         "one fifth": cosine(lambda t, warm_up: 1),
         "the smaller of 1": cosine(lambda t, warm_up: (t + 1) / (warm_up + 1) if warm_up else 1),

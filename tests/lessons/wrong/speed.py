@@ -87,6 +87,7 @@ WRONG = {
     "count": {
         "two operations": counted(lambda *s: operations(*s) // 2, moved),
         "K * K places": counted(lambda N, C, O, H, W, K: 2 * N * O * H * W * C * K, moved),
+        "N images": counted(lambda *s: operations(1, *s[1:]), moved),
         "4 bytes": counted(operations, lambda *s: moved(*s) // 4),
         "what is written counts": counted(operations, lambda N, C, O, H, W, K: 4 * (N * C * H * W + O * C * K * K)),
     },
@@ -106,7 +107,7 @@ WRONG = {
     "winograd": {
         "24 multiplications": direct,
         "y1 is not": lambda x, w: winograd(x, w, sign=-1),
-        "signs and the halves": lambda x, w: winograd(x, w, half=1),
+        "halves are missing": lambda x, w: winograd(x, w, half=1),
         "8 outputs": lambda x, w: winograd(x, w)[::2],
     },
     "repaired": {

@@ -72,6 +72,7 @@ WRONG = {
         "way down alone": lambda D: 2 * (2**D - 1) + 2 * 2**D,
         "place in the block": lambda D: 4 * (2**D - 1) + 2 * 2**D,
         "bottom is missing": lambda D: 4 * (2**D - 1) + 2**D - 1,
+        "not two": lambda D: 8 * (2**D - 1) + 3 * 2**D - 1,
         "2^(k-1)": lambda D: 4 * D + 2 * (D + 1) + 1 if D > 1 else 9,
     },
     "tile_starts": {
@@ -96,6 +97,7 @@ WRONG = {
         "half a pixel": gaussian(middle=lambda L: L / 2),
         "1/2 in the exponent": gaussian(factor=1),
         "not L": gaussian(width=lambda L: L),
+        "in parentheses": gaussian(width=lambda L: 8 * L),
         "one weight for each": lambda L: gaussian()(L)[:-1],
     },
     "training_bytes": {

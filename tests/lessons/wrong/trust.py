@@ -23,12 +23,13 @@ def largest(g):
 
 def occlusion(sign=1, copy=True, blank=np.mean, corner=False, cut=True):
     def fn(score, x, patch):
-        m, hidden, value = np.zeros(x.shape), x.copy(), blank(x)
+        m, hidden = np.zeros(x.shape), x.copy()
         H, W = x.shape if cut else (n // patch * patch for n in x.shape)
         for p in range(0, H, patch):
             for q in range(0, W, patch):
                 hidden = x.copy() if copy else hidden
-                hidden[p : p + patch, q : q + patch] = value
+                here = hidden[p : p + patch, q : q + patch]
+                here[:] = blank(x) if blank else here.mean()
                 fall = sign * (score(x) - score(hidden))
                 if corner:
                     m[p, q] = fall
@@ -92,6 +93,7 @@ WRONG = {
     "occlusion": {
         "the sign": occlusion(sign=-1),
         "under 0": occlusion(blank=lambda x: 0),
+        "patch's own mean": occlusion(blank=None),
         "show each patch again": occlusion(copy=False),
         "not only for its first": occlusion(corner=True),
         "is cut, but counts": occlusion(cut=False),
@@ -109,6 +111,7 @@ WRONG = {
         "its own weight": lambda A, gA: np.maximum(0, (gA * A).sum(axis=0)),
         "exchanged": lambda A, gA: cam(gA, A),
         "not the sum": lambda A, gA: np.maximum(0, (gA.sum(axis=(1, 2))[:, None, None] * A).sum(axis=0)),
+        "rows and columns of A": lambda A, gA: cam(A, gA).T,
         "over the channels is missing": lambda A, gA: np.maximum(0, gA.mean(axis=(1, 2))[:, None, None] * A),
     },
     "doubt": {
@@ -117,6 +120,7 @@ WRONG = {
         "minus sign": lambda p: tuple(-part for part in doubt(p)),
         "0 ln 0": naive,
         "entropy of the mean": lambda p: (entropy(p, 1).mean(axis=0), doubt(p)[1]),
+        "added up": lambda p: (doubt(p)[0], doubt(p)[0] - entropy(p, 1).sum(axis=0)),
         "I = 0": lambda p: (doubt(p)[0], entropy(p, 1).mean(axis=0)),
     },
     "left_in_header": {
@@ -128,6 +132,7 @@ WRONG = {
     },
     "scrub": {
         "got through": by_block_list,
+        "not into the name": lambda h, keep, name: {t: h[t] for t in h if t in keep} | {"0010|0010": name},
         "header that was given": in_place,
         "pseudonym there": lambda header, keep, _: dict(header),
         "split by patient": lambda header, keep, _: {tag: header[tag] for tag in header if tag in keep},

@@ -86,6 +86,8 @@ def bootstrap(fn):
     found = as_array(fn(values, 2000, np.random.default_rng(0)))
     require(found.shape == (2,), f"two numbers are wanted, (low, high), got shape {found.shape}")
     width, right = found[1] - found[0], high - low
+    hint = "the mean itself is outside of your ends: np.quantile takes shares of 1, np.percentile takes percent"
+    require(found[0] - 1e-9 <= values.mean() <= found[1] + 1e-9, hint)
     require(width > 0.01 * right, "all draws have the same mean: draw with replacement, as rng.choice does by default")
     require(width < 3 * right, "far too wide: of each draw take the mean, and the quantiles of those means")
     require(not 0.75 * right < width < 0.9 * right, "too narrow: 95 % in the middle leaves 2.5 % on each side, not 5 %")

@@ -33,17 +33,16 @@ def repaired(fn):
             found = as_array(fn(net, Tensor(x)))
         except ShapeError as error:
             raise NotSolved(
-                f"two maps do not fit ({error}): enlarge the deep one by 2 before each join, and take the "
-                "skip before the pooling"
+                f"two maps do not fit ({error}): pool before encoder2, 3 and 4, enlarge the deep map by 2 before each "
+                "join, and take the skip before the pooling, at the level of the join"
             ) from error
         require(found.shape[1] != 4, "the last step is missing: net.decoder1 makes the scores of the classes")
         hint = f"the scores have the size of the image, 16 x 24, got {found.shape[2]} x {found.shape[3]}: "
         require(
             found.shape == right.shape, hint + "is every pooling matched by an enlargement, and is enc4 not pooled?"
         )
-        require_close(
-            found, right, "sizes fit, but values differ: join [deep, skip] in this order, with each skip at its level"
-        )
+        hint = "sizes fit, but values differ: join [deep, skip] in this order, with each skip at its level; "
+        require_close(found, right, hint + "there are three poolings and three enlargements")
 
 
 class _Needs:

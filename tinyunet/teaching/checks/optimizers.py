@@ -27,6 +27,7 @@ def momentum_step(fn):
     """A step with momentum."""
     w, v = _parts(fn(W.copy(), G.copy(), V.copy(), LR, 0.9), 2)
     right = 0.9 * V + G
+    require(not np.allclose(w, right), "exchanged: return the new w first, then the new v")
     require(not np.allclose(v, 0.9 * V + 0.1 * G), "g is added whole in (2), without a factor 1 - mu")
     require(not np.allclose(v, 0.9 * V + LR * G), "the velocity adds up gradients; lr comes in when w moves")
     require_close(v, right, "v is mu times the old v, plus g")
@@ -61,6 +62,7 @@ def adam_step(fn):
     adam(w, G, m, v, None, steps=3, **options)
     found_w, found_m, found_v = _parts(fn(W.copy(), G.copy(), G / 3, V.copy(), 3, LR, BETA1, BETA2, EPS), 3)
     m_hat, v_hat = m / (1 - BETA1**3), v / (1 - BETA2**3)
+    require(not np.allclose(found_w, m), "the order is another: return w first, then m, then v")
     require(not np.allclose(found_m, m_hat), "return m and v of (3): the next step goes on with the uncorrected ones")
     require(not np.allclose(found_v, BETA2 * V + (1 - BETA2) * G), "v is the mean of the gradient's square")
     require_close(found_m, m, "m is beta1 times the old m, plus 1 - beta1 times g")
@@ -117,6 +119,7 @@ def cosine(fn):
     """A cosine schedule with warm-up."""
     begin, middle = float(as_array(fn(0, 100, 0))), float(as_array(fn(50, 100, 0)))
     require(np.isclose(begin, 1), f"without warm-up the factor of step 0 is 1, yours is {begin:.4g}")
+    require(middle <= 1, f"half-way the factor is {middle:.4g}: the warm-up never makes it larger, take min(1, ...)")
     require(np.isclose(middle, 0.5), f"half-way the factor is one half, yours is {middle:.4g}; cos(pi / 2) is 0")
     first = float(as_array(fn(0, 100, 4)))
     require(first > 0, "a first factor of 0 would waste the step: the warm-up counts from t + 1")

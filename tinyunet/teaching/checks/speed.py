@@ -17,14 +17,15 @@ Y = F.conv2d(X[None], W[None][0]).data[0]
 @exercise
 def count(fn):
     """Operations and bytes."""
-    found = fn(2, 3, 5, 7, 11, 3)
+    found = fn(4, 3, 5, 7, 11, 3)
     require(isinstance(found, tuple) and len(found) == 2, "return two numbers: operations, bytes")
     flops, moved = found
-    pixels, weights = 2 * 7 * 11, 5 * 3 * 9
+    pixels, weights = 4 * 7 * 11, 5 * 3 * 9
     require(flops != pixels * weights, "a multiplication and an addition are two operations")
     require(flops != 2 * pixels * 5 * 3 * 3, "the kernel has K * K places")
+    require(flops != 2 * 7 * 11 * weights, "N images need N times the operations of one")
     require(
-        flops == 2 * pixels * weights, f"(1) gives {2 * pixels * weights} operations for N=2, C=3, O=5, 7 x 11, K=3"
+        flops == 2 * pixels * weights, f"(1) gives {2 * pixels * weights} operations for N=4, C=3, O=5, 7 x 11, K=3"
     )
     numbers = pixels * 3 + weights + pixels * 5
     require(moved != numbers, "these are numbers; a float32 number has 4 bytes")
@@ -128,6 +129,9 @@ def winograd(fn):
     require(found.shape == right.shape, f"a row of 10 and three weights give 8 outputs, got {found.size}")
     if np.allclose(found[::2], right[::2]) and not np.allclose(found, right):
         require(False, "y0 of each pair is right, y1 is not: m1 - m2 - (x1 - x3) w2")
+    A, B = x[1:-1] * w[1] + x[2:] * (w[0] + w[2]), x[1:-1] * w[1] + x[:-2] * (w[0] + w[2])
+    doubled = np.where(np.arange(8) % 2, right + B, right + A)
+    require(not np.allclose(found, doubled), "the halves are missing: m1 is half of A + B, and m2 half of A - B")
     require_close(found, right, "by (4), with x0 to x3 the four numbers from x[j] on: mind the signs and the halves")
     need = "4 for each pair of outputs, 16 in all"
     require(_Factor.products <= 16, f"right, but with {_Factor.products} multiplications instead of {need}")
@@ -160,7 +164,7 @@ def indices(fn):
     O, OH, OW = 3, 4, 5
     found = fn(7, O, OH, OW)
     require(isinstance(found, tuple) and len(found) == 4, "return four numbers: n, o, i, j")
-    require(all(isinstance(k, int) for k in found), "indices are whole: use // and %, not /")
+    require(all(isinstance(k, int | np.integer) for k in found), "indices are whole: use // and %, not /")
     require(found[2:] != (1, 3), "j runs fastest: it is the remainder of k by OW, and not by OH")
     require(found == (0, 0, 1, 2), f"k = 7 is column 2 of row 1, since a row has OW = 5 numbers; got {found}")
     for k, right in enumerate(np.ndindex(2, O, OH, OW)):

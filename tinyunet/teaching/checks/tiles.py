@@ -19,6 +19,7 @@ def margin(fn):
     require(found != 19, "that is the whole width, 2 m + 1; the margin is one side of it")
     hint = "the way down alone: each of the levels 1 to D has four convolutions, two of them on the way up"
     require(found not in (6, 7), hint)
+    require(found != 13, "at level k a convolution looks 2^(k-1) pixels each way: one at level 1, not two")
     require(found != 8, "what remains is the place in the block of 2^D: up to 2^D - 1 pixels more")
     require(found != 5, "the bottom is missing: two convolutions at level D+1, which look 2^D pixels each")
     require(found == 9, f"depth 1: four convolutions at level 1, two at level 2, and 1 for the block: 9, got {found}")
@@ -112,6 +113,7 @@ def gaussian(fn):
     require(not np.allclose(w, curve(32, 8)), "off by half a pixel: of the columns 0 to 63 the middle is 31.5")
     require(not np.allclose(w, curve(31.5, 8, 1)), "the 1/2 in the exponent is missing")
     require(not np.allclose(w, curve(31.5, 64)), "the width is L/8 = 8 columns, not L")
+    require(not np.allclose(w, curve(31.5, 512)), "a / L / 8 is a / (8 L): put L/8 in parentheses")
     require_close(w, curve(31.5, 8), "exp(-1/2 ((i - (L-1)/2) / (L/8))^2) for i = 0 to L-1")
     require_close(as_array(fn(17)).argmax(), 8, "of 17 columns the middle one is 8")
 

@@ -46,13 +46,13 @@ def _close(found: np.ndarray, other: np.ndarray) -> bool:
     return found.shape == other.shape and np.allclose(found, other)
 
 
-def _occlusion(weights: np.ndarray, x: np.ndarray, patch: int, blank: float) -> np.ndarray:
-    """What (3) gives for a score that is linear: S = sum of weights * x."""
+def _occlusion(weights: np.ndarray, x: np.ndarray, patch: int, blank: float | None) -> np.ndarray:
+    """What (3) gives for a score that is linear, S = sum of weights * x; without `blank` under the patch's mean."""
     m = np.zeros(x.shape)
     for p in range(0, x.shape[0], patch):
         for q in range(0, x.shape[1], patch):
             here = slice(p, p + patch), slice(q, q + patch)
-            m[here] = (weights[here] * (x[here] - blank)).sum()
+            m[here] = (weights[here] * (x[here] - (x[here].mean() if blank is None else blank))).sum()
     return m
 
 
@@ -71,6 +71,7 @@ def occlusion(fn):
     found, right = map_of(x, 2), _occlusion(weights, x, 2, x.mean())
     require(not _close(found, -right), "the sign: a patch that the score needs is positive, S(x) - S(hidden)")
     require(not _close(found, _occlusion(weights, x, 2, 0)), "the patch is hidden under 0; (3) puts the image's mean")
+    require(not _close(found, _occlusion(weights, x, 2, None)), "that is the patch's own mean; (3) puts the image's")
     require(not _close(np.cumsum(right[::2, ::2]), found[::2, ::2].ravel()), "show each patch again before the next")
     only_corners = np.zeros(x.shape)
     only_corners[::2, ::2] = right[::2, ::2]
@@ -103,7 +104,8 @@ def seg_grad_cam(fn):
     found = as_array(fn(A, GA))
     a = GA.mean(axis=(1, 2))
     raw = np.tensordot(a, A, axes=1)
-    require(found.shape == A.shape[1:], f"the sum over the channels is missing: L is (5, 6), got {found.shape}")
+    require(found.shape != A.shape, "the sum over the channels is missing: L is (5, 6)")
+    require(found.shape == A.shape[1:], f"L has the rows and columns of A, (5, 6), got {found.shape}")
     require(not _close(found, raw), "what speaks against the class is left in: max(0, .) around the sum")
     require(not _close(found, np.maximum(0, a[:, None, None] * A).sum(axis=0)), "max(0, .) goes around the sum over k")
     each = np.maximum(0, (GA * A).sum(axis=0))
@@ -125,6 +127,7 @@ def doubt(fn):
     require(not np.isclose(H, 1), "that is in bits; (5) has the natural logarithm")
     require(not np.isclose(H, -np.log(2)), "the minus sign of the entropy is missing")
     require_close(H, [[np.log(2)]], "one half and one half have the entropy ln 2")
+    require(not np.isclose(info, -np.log(2)), "the entropies of the looks are added up; (5) takes their mean")
     require_close(info, [[0]], "two looks that say the same do not contradict each other: I = 0")
     with np.errstate(divide="ignore", invalid="ignore"):
         H, info = (as_array(part) for part in fn(contrary))
@@ -181,6 +184,7 @@ def scrub(fn):
     require(header == before and keep == {"0008|0060", "0020|0032", "0028|0030"}, "the header that was given changed")
     require(isinstance(clean, dict), "a dict is wanted; does your function end with `return`?")
     require(clean.get("0010|0020") != "48151623", "PatientID still has the patient's number: put the pseudonym there")
+    require(clean.get("0010|0010") != "P-001", "the pseudonym belongs into PatientID, 0010|0020, not into the name")
     secrets = [tag for tag, text in clean.items() if tag not in keep and tag not in ("0010|0020", "0012|0062") and text]
     require(not secrets, f"{', '.join(secrets)} got through: keep what is in `keep`, and nothing else")
     require(clean.get("0010|0020") == "P-001", "the pseudonym is missing; without it nobody can split by patient")
