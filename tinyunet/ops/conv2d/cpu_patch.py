@@ -114,18 +114,15 @@ def _gather(x, n, k, KH, KW, p, row):
         i, j = (p + t) // OW, (p + t) % OW
         source, target = x[n, c, i * KH + u, j * KW + v :], row[t : min(end, t + OW - j)]
         if KW == 1:  # the usual steps are known to the compiler, which then loads vectors
-            _copy_every(source, 1, target)
+            for q in range(target.size):
+                target[q] = source[q]
         elif KW == 2:
-            _copy_every(source, 2, target)
+            for q in range(target.size):
+                target[q] = source[q * 2]
         else:
-            _copy_every(source, KW, target)
+            for q in range(target.size):
+                target[q] = source[q * KW]
         t += target.size
-
-
-@serial
-def _copy_every(source, step, target):
-    for q in range(target.size):
-        target[q] = source[q * step]
 
 
 @serial
@@ -138,18 +135,12 @@ def _scatter(row, bias, y, n, k, KH, KW, p):
         i, j = (p + t) // OW, (p + t) % OW
         source, target = row[t : min(end, t + OW - j)], y[n, o, i * KH + u, j * KW + v :]
         if KW == 1:
-            _add_bias(source, bias, target, 1)
-        elif KW == 2:
-            _add_bias(source, bias, target, 2)
+            for q in range(source.size):
+                target[q] = source[q] + bias
         else:
-            _add_bias(source, bias, target, KW)
+            for q in range(source.size):
+                target[q * KW] = source[q] + bias
         t += source.size
-
-
-@serial
-def _add_bias(source, bias, target, step):
-    for q in range(source.size):
-        target[q * step] = source[q] + bias
 
 
 @kernel

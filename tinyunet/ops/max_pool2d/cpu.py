@@ -1,7 +1,7 @@
 """Maximum pooling on the CPU: one numba pass per direction, a plane (n, c) per iteration.
 
-Forward takes one offset (u, v) at a time for a whole row of windows, without a branch: that loop vectorises, whereas
-the way round a single window is a branch per pixel that the processor guesses wrong every second time. Backward sends
+Forward takes one offset (u, v) at a time for all windows, without a branch: that loop vectorises, whereas the way round
+a single window is a branch per pixel that the processor guesses wrong every second time. Backward sends
 each gradient to the maximum it came from. The iteration owns the whole plane, so nothing is shared.
 """
 
@@ -12,34 +12,37 @@ from ..jit import kernel, serial
 
 @kernel
 def _forward(first, last, x, KH, KW, SH, SW, PH, PW, y, offset):
-    _, H, W = x.shape
-    _, OH, OW = y.shape
     for plane in range(first, last):
-        for i in range(OH):
-            top, best, chosen = i * SH - PH, y[plane, i], offset[plane, i]
-            first_u = max(0, -top)
-            for j in range(OW):  # where nothing is above -inf, the first pixel inside is chosen
-                best[j], chosen[j] = -np.inf, first_u * KW + max(0, PW - j * SW)
-            for u in range(first_u, min(KH, H - top)):
-                for v in range(KW):
-                    start, end = max(0, -(-(PW - v) // SW)), min(OW, (W - 1 + PW - v) // SW + 1)
-                    if start < end:  # the windows whose column v is inside
-                        row, k = x[plane, top + u, start * SW + v - PW :], u * KW + v
-                        if SW == 2:  # known to the compiler, which then loads vectors
-                            _take(row, 2, k, best[start:end], chosen[start:end])
-                        else:
-                            _take(row, SW, k, best[start:end], chosen[start:end])
+        _forward_plane(x[plane], KH, KW, SH, SW, PH, PW, y[plane], offset[plane])
 
 
 @serial
-def _take(row, SW, k, best, chosen):
-    """Where row[j SW] is larger than best[j], it is the best, and k chosen."""
+def _forward_plane(x, KH, KW, SH, SW, PH, PW, y, offset):
+    for i in range(len(y)):
+        best, chosen, first_u = y[i], offset[i], max(0, PH - i * SH)
+        for j in range(best.size):  # where nothing is above -inf, the first pixel inside is chosen
+            best[j], chosen[j] = -np.inf, first_u * KW + max(0, PW - j * SW)
+    for u in range(KH):
+        for v in range(KW):
+            if SW == 2:  # known to the compiler, which then loads vectors
+                _take(x, u - PH, v - PW, SH, 2, u * KW + v, y, offset)
+            else:
+                _take(x, u - PH, v - PW, SH, SW, u * KW + v, y, offset)
+
+
+@serial
+def _take(x, p, q, SH, SW, k, y, offset):
+    """Where x[i SH + p, j SW + q] lies inside and is above y[i,j], that is the best, and k its offset."""
+    H, W = x.shape
     k = np.uint16(k)
-    for j in range(best.size):
-        value, largest, before = row[j * SW], best[j], chosen[j]
-        larger = (value > largest) | ((value != value) & (largest == largest))  # the first NaN stays
-        best[j] = value if larger else largest  # (1)
-        chosen[j] = k if larger else before
+    start, end = max(0, -(q // SW)), min(y.shape[1], (W - 1 - q) // SW + 1)
+    for i in range(max(0, -(p // SH)), min(len(y), (H - 1 - p) // SH + 1)):
+        row, best, chosen = x[i * SH + p, start * SW + q :], y[i, start:end], offset[i, start:end]
+        for j in range(best.size):
+            value, largest, before = row[j * SW], best[j], chosen[j]
+            larger = (value > largest) | ((value != value) & (largest == largest))  # the first NaN stays
+            best[j] = value if larger else largest  # (1)
+            chosen[j] = k if larger else before
 
 
 @kernel

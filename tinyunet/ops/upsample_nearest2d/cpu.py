@@ -17,23 +17,23 @@ def _repeat(first, last, x, SH, SW, y):
 
 @kernel
 def _sum_blocks(first, last, gy, SH, SW, gx):
-    _, H, W = gx.shape
     for plane in range(first, last):
-        for p in range(H):
-            gx[plane, p] = 0
-            for u in range(SH):
-                for v in range(SW):
-                    row = gy[plane, p * SH + u, v:]
-                    if SW == 2:  # known to the compiler, which then loads vectors
-                        _add_every(row, 2, gx[plane, p])
-                    else:
-                        _add_every(row, SW, gx[plane, p])
+        if SW == 2:  # known to the compiler, which then loads vectors
+            _sum_plane(gy[plane], SH, 2, gx[plane])
+        else:
+            _sum_plane(gy[plane], SH, SW, gx[plane])
 
 
 @serial
-def _add_every(row, SW, total):
-    for q in range(total.size):
-        total[q] += row[q * SW]  # (2)
+def _sum_plane(gy, SH, SW, gx):
+    for p in range(len(gx)):
+        total = gx[p]
+        total[:] = 0
+        for u in range(SH):
+            for v in range(SW):
+                row = gy[p * SH + u, v:]
+                for q in range(total.size):
+                    total[q] += row[q * SW]  # (2)
 
 
 def forward(x, SH, SW):
