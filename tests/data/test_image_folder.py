@@ -294,7 +294,7 @@ def test_sixteen_bit_colour_is_not_cut_in_silence(tmp_path):
         (dict(mask_values=(0,)), "at least two"),
         (dict(mask_values=(0, 0)), "different"),
         (dict(on_bad_file="ignore"), "'stop' or 'skip'"),
-        (dict(channels=2), "a.png: has 1 channels, expected 2"),
+        (dict(channels=2), "a.png: has 1 channel, expected 2; modalities"),
     ],
 )
 def test_bad_arguments(tmp_path, arguments, word):

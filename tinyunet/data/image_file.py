@@ -82,7 +82,10 @@ def to_channels(path: str | Path, pixels: np.ndarray, channels: int | None) -> n
         return np.repeat(pixels, 3, axis=0)
     if len(pixels) == 3 and channels == 1:
         return np.tensordot(_LUMA, pixels.astype(np.float32), 1)[None]
-    raise DataError(f"{path}: has {len(pixels)} channels, expected {channels}")
+    raise DataError(
+        f"{path}: has {len(pixels)} channel{'s' * (len(pixels) > 1)}, expected {channels}; modalities in files of "
+        "their own are joined if these are called NAME_0000.*, NAME_0001.*, ..."
+    )
 
 
 def read_image(path: str | Path, channels: int | None = None) -> np.ndarray:
