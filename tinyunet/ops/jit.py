@@ -20,7 +20,7 @@ so the result has the same bits for any number of threads. `threads.py` has the 
 - Nothing is compiled at import, and only the dtypes that are used.
 - LLVM vectorises a loop whose index counts from 0 over slices. Not one that runs from `first` on, because an index that
   might be negative counts from the end, as in Python; nor one with a branch, such as a load that only some elements
-  need: load first, then choose. The gradient of ReLU became thirty times faster by these two.
+  need: load first, then choose. In a trial, the gradient of ReLU took thirty times as long with both mistakes.
 - A helper is called for planes or tiles, not for rows: a view that is handed on counts as a reference to its array, and
   the threads queue for that counter.
 

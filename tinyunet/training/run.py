@@ -131,7 +131,7 @@ def resume(out: str | Path, *, device: str = "", show_progress: bool = True) -> 
 def _what_is_learnt(dataset: Dataset) -> dict:
     """Return numbers by which `resume` tells other data from those of the run; names of files stay out of checkpoints.
 
-    The pixels of each class differ even where one image took the place of another.
+    The pixels of each class hardly ever agree where one image took the place of another.
     """
     values, pixels = map(int, dataset.mask_values), class_pixels(dataset)
     return {"mask_values": list(values), "images": len(dataset), "pixels_of_classes": pixels.tolist()}

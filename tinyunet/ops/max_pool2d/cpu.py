@@ -1,8 +1,8 @@
 """Maximum pooling on the CPU: one numba pass per direction, a plane (n, c) per iteration.
 
 Forward takes one offset (u, v) at a time for all windows, without a branch: that loop vectorises, whereas the way round
-a single window is a branch per pixel that the processor guesses wrong every second time. Backward sends
-each gradient to the maximum it came from. The iteration owns the whole plane, so nothing is shared.
+a single window is a branch per pixel that the processor often guesses wrong. Backward sends each gradient to the
+maximum it came from. The iteration owns the whole plane, so nothing is shared.
 """
 
 import numpy as np
